@@ -1,0 +1,1 @@
+"""The slow stages: from videos to arrays. Each writes one artifact a shard."""
