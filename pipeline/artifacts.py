@@ -1,8 +1,9 @@
 """HDF5 artifacts: what a stage writes for a shard of videos, and what the stages below it read.
 
 Layouts are declared in `kinds.py`. An artifact appears under its name complete or not at all: every finished video
-goes, by rename, into a spool folder beside the target; the file is assembled from the spool, closed, read back, checked,
-synced to disk and renamed into place. A killed job goes on from its spool. Same input, same bytes: no time stamps.
+goes, by rename, into a spool folder beside the target; the file is assembled from the spool, closed, read back,
+checked, synced to disk and renamed into place. A killed job goes on from its spool. Same input, same bytes: no time
+stamps.
 """
 
 from __future__ import annotations
@@ -13,21 +14,26 @@ import json
 import os
 import platform
 import shutil
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import IO
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.digest import file_digest
-from pipeline.errors import ChoreoError
+from pipeline.errors import ChoreoError, StorageError
 from pipeline.kinds import KINDS, TEXT, Array, Kind
 
-LIBRARIES = ["numpy", "h5py", "torch", "torchvision", "transformers", "open_clip", "onnxruntime", "av", "cv2", "sklearn", "finch"]
+# Installed versions are recorded, whether loaded or not: what a run imports depends on what it had left to do.
+LIBRARIES = (
+    "numpy", "h5py", "torch", "torchvision", "transformers", "open_clip_torch", "timm", "onnxruntime",
+    "av", "opencv-python-headless", "opencv-python", "scikit-learn", "finch-clust",
+)  # fmt: skip
 
 
 # Writing
@@ -57,9 +63,9 @@ def create(
 
     Raises:
         ChoreoError: another job writes the same artifact, or the arrays do not fit the declared layout.
+        StorageError: the disk is full or read-only; what was added stays in the spool.
     """
     out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
     header = {
         "artifact": kind,
         "spec": KINDS[kind].version,
@@ -72,9 +78,9 @@ def create(
         writer = Writer(KINDS[kind], list(ids), spool)
         yield writer
         writer.missing()
-        header["software"] = json.dumps(_software(), sort_keys=True)
-        _commit(out, writer, header)
-    shutil.rmtree(spool, ignore_errors=True)
+        with _storing(out):
+            _commit(out, writer, header | {"software": json.dumps(_software(), sort_keys=True)})
+        shutil.rmtree(spool, ignore_errors=True)
 
 
 class Writer:
@@ -100,6 +106,10 @@ class Writer:
                 f"{self.kind.name}: video '{video_id}' came with {sorted(arrays)}, declared are {sorted(names)}"
             )
         packed = {name: self._checked(name, video_id, value) for name, value in arrays.items()}
+        for axis in self.kind.ragged:
+            rows = {n: len(a) for n, a in packed.items() if self.kind.arrays[n].axes[0] == axis}
+            if len(set(rows.values())) > 1:
+                raise ChoreoError(f"{self.kind.name}: video '{video_id}': lengths along '{axis}' differ: {rows}")
         _rename_into(self._path(video_id), lambda file: np.savez(file, **packed))
         self._path(video_id, ".failed").unlink(missing_ok=True)
 
@@ -143,11 +153,15 @@ class Writer:
 
     def _checked(self, name: str, video_id: str, value: object) -> NDArray:
         declared = self.kind.arrays[name]
-        array = np.asarray(value, dtype=np.str_ if declared.dtype == TEXT else declared.dtype)
-        rank = len(declared.axes) - (self.kind.storage(name) == "video")
         where = f"{self.kind.name}/{name}" + (f" of video '{video_id}'" if video_id else "")
-        if array.ndim != rank:
-            raise ChoreoError(f"{where} has shape {array.shape}; declared axes: {declared.axes}")
+        given = np.asarray(value)
+        rank = len(declared.axes) - (self.kind.storage(name) == "video")
+        if given.ndim != rank:
+            raise ChoreoError(f"{where} has shape {given.shape}; declared axes: {declared.axes}")
+        with np.errstate(invalid="ignore", over="ignore"):
+            array = given.astype(np.str_ if declared.dtype == TEXT else declared.dtype)
+        if array.dtype.kind in "iu" and (array != given).any():
+            raise ChoreoError(f"{where}: holds numbers that {declared.dtype} cannot", "fractions, NaN or an overflow")
         for problem in _bad_values(declared, array):
             raise ChoreoError(
                 f"{where}: {problem}", "the encoder gave invalid numbers", "look at the video and the model"
@@ -159,11 +173,15 @@ class Writer:
 def _spool(out: Path, header: Mapping[str, object]) -> Iterator[Path]:
     """The spool folder of an artifact, locked; emptied when it was filled under other inputs or parameters."""
     spool = out.with_name(f".{out.name}.spool")
-    spool.mkdir(exist_ok=True)
-    with open(spool / "lock", "w") as lock:
+    with _storing(out):
+        spool.mkdir(parents=True, exist_ok=True)
+        lock = open(spool / "lock", "w")  # noqa: SIM115
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            if not os.path.samestat(os.fstat(lock.fileno()), (spool / "lock").stat()):
+                raise BlockingIOError
+        except (BlockingIOError, FileNotFoundError):  # the other one was just clearing its spool
             raise ChoreoError(
                 f"another job is writing {out}",
                 "an earlier run was killed while its jobs went on",
@@ -207,10 +225,7 @@ def _write_arrays(file: h5py.File, writer: Writer) -> None:
     for video_id in ids:
         arrays = writer.load(video_id)
         for axis in kind.ragged:
-            lengths = {n: len(a) for n, a in arrays.items() if kind.arrays[n].axes[0] == axis}
-            if len(set(lengths.values())) > 1:
-                raise ChoreoError(f"{kind.name}: video '{video_id}': lengths along '{axis}' differ: {lengths}")
-            sizes[axis].append(next(iter(lengths.values())))
+            sizes[axis].append(next(len(a) for n, a in arrays.items() if kind.arrays[n].axes[0] == axis))
         for name, array in arrays.items():
             shape = array.shape if kind.storage(name) == "video" else array.shape[1:]
             if shapes.setdefault(name, shape) != shape:
@@ -256,9 +271,8 @@ def _dataset(file: h5py.File, name: str, declared: Array, array: NDArray | None 
     options = {}
     if shape and 0 not in shape:
         row = max(1, int(np.prod(shape[1:])) * 4)
-        options = dict(
-            chunks=(min(shape[0], max(1, 2**18 // row)), *shape[1:]), compression=1, shuffle=True, fletcher32=True
-        )
+        chunks = (min(shape[0], max(1, 2**18 // row)), *shape[1:])
+        options = {"chunks": chunks, "compression": 1, "shuffle": True, "fletcher32": True}
     dataset = file.create_dataset(name, shape=shape, dtype=dtype, data=array, track_times=False, **options)
     dataset.attrs["axes"] = json.dumps(declared.axes)
     if declared.unit:
@@ -266,16 +280,33 @@ def _dataset(file: h5py.File, name: str, declared: Array, array: NDArray | None 
     return dataset
 
 
-def _rename_into(path: Path, write) -> None:
+def _rename_into(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     aside = path.with_name(f"{path.name}.aside")
-    with open(aside, "wb") as file:
-        write(file)
-    aside.replace(path)
+    with _storing(path):
+        with open(aside, "wb") as file:
+            write(file)
+        aside.replace(path)
+
+
+@contextmanager
+def _storing(path: Path) -> Iterator[None]:
+    """Errors of the disk, in words."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be written ({error.strerror or error})",
+            "the disk is full, or the folder is read-only",
+            "make room and run again: it goes on from what is finished",
+        ) from error
 
 
 def _software() -> dict[str, str]:
-    found = {name: getattr(sys.modules[name], "__version__", "?") for name in LIBRARIES if name in sys.modules}
-    return {"python": platform.python_version(), **found}
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 # Reading
@@ -293,7 +324,7 @@ class Artifact:
     def __init__(self, paths: Path | Sequence[Path], kind: str) -> None:
         self.paths = [Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
         self.kind = KINDS[kind]
-        self._files = [_open(path, self.kind) for path in self.paths]
+        self._files = [open_artifact(path, kind) for path in self.paths]
 
     def __enter__(self) -> Artifact:
         return self
@@ -361,25 +392,37 @@ class Artifact:
         return rows
 
 
-def _open(path: Path, kind: Kind) -> h5py.File:
-    if not path.is_file():
+def open_artifact(path: Path, kind: str = "") -> h5py.File:
+    """An artifact's file, open for reading, its header checked.
+
+    Args:
+        path: the file.
+        kind: the kind it must be of; any when empty.
+
+    Raises:
+        ChoreoError: there is no such file, it is no artifact, another kind of artifact, or of another layout.
+    """
+    if not Path(path).is_file():
         raise ChoreoError(
             f"there is no artifact {path}", "the stage that writes it has not run", "run it, or `snakemake`"
         )
     try:
         file = h5py.File(path, "r")
-    except OSError as error:
+        found, spec = str(file.attrs["artifact"]), int(file.attrs["spec"])
+    except (OSError, KeyError, RuntimeError) as error:
         raise ChoreoError(
             f"{path} cannot be read: {error}",
-            "it is damaged, or no HDF5 file",
+            "it is damaged, or no artifact of this pipeline",
             "delete it and run again: it is computed anew",
         ) from error
-    found, spec = file.attrs.get("artifact"), int(file.attrs.get("spec", -1))
-    if found != kind.name:
-        raise ChoreoError(f"{path} holds '{found}', not '{kind.name}'", "two arguments were swapped")
-    if spec != kind.version:
+    if found not in KINDS or (kind and found != kind):
         raise ChoreoError(
-            f"{path} has layout {spec} of '{kind.name}', this version reads {kind.version}",
+            f"{path} holds '{found}', " + (f"not '{kind}'" if kind else "which is no kind of artifact"),
+            "two arguments were swapped" if kind else "it was not written by this pipeline",
+        )
+    if spec != KINDS[found].version:
+        raise ChoreoError(
+            f"{path} has layout {spec} of '{found}', this version reads {KINDS[found].version}",
             "it was written by another version of the pipeline",
             "delete it and run again",
         )
@@ -398,21 +441,16 @@ def _texts(dataset: h5py.Dataset) -> list[str]:
 
 
 def validate(path: Path) -> None:
-    """Check a file against its kind: layout, axes, offsets, ranges, checksums.
+    """Check a file against its kind: header, layout, axes, offsets, ranges, checksums.
 
     Raises:
         ChoreoError: naming the file, the path inside it and what is wrong.
     """
-    with h5py.File(path, "r") as file:
-        kind = KINDS.get(str(file.attrs.get("artifact")))
-        if kind is None:
-            raise ChoreoError(
-                f"{path}: '{file.attrs.get('artifact')}' is no kind of artifact", "it was not written by this pipeline"
-            )
-        try:
-            problems = list(_problems(file, kind))
-        except OSError as error:
-            problems = [f"cannot be read ({error})"]
+    try:
+        with open_artifact(path) as file:
+            problems = list(_problems(file, KINDS[str(file.attrs["artifact"])]))
+    except (OSError, KeyError, ValueError, RuntimeError) as error:  # what h5py raises on damage
+        problems = [f"cannot be read ({error})"]
     if problems:
         raise ChoreoError(f"{path}: " + "; ".join(problems), "the file is damaged", "delete it and run again")
 
@@ -424,11 +462,13 @@ def _problems(file: h5py.File, kind: Kind) -> Iterator[str]:
         lengths["video"] = len(ids)
         if len(set(ids)) != len(ids):
             yield "/video_id: an id stands twice"
+        if len(_texts(file["failures/video_id"])) != len(_texts(file["failures/reason"])):
+            yield "/failures: as many reasons as videos"
     for axis in kind.ragged:
         edges = file[f"offsets/{axis}"][:]
-        lengths[axis] = int(edges[-1])
-        if len(edges) != lengths["video"] + 1 or edges[0] != 0 or (np.diff(edges) < 0).any():
+        if len(edges) == 0 or len(edges) != lengths["video"] + 1 or edges[0] != 0 or (np.diff(edges) < 0).any():
             yield f"/offsets/{axis}: must rise from 0, with one edge more than there are videos"
+        lengths[axis] = int(edges[-1]) if len(edges) else 0
     empty = kind.per_video and lengths["video"] == 0
     for name, declared in kind.arrays.items():
         if name not in file:

@@ -7,6 +7,7 @@ are, truth values as `true` or `false`, dictionaries as YAML (`--encoder '{name:
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
 import inspect
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from pipeline.digest import module_path
 from pipeline.errors import ChoreoError
 
 # name -> module and function; the digest of a rule is that of the module.
@@ -50,6 +52,7 @@ TOOLS = {
     "inspect": "tools:inspect",
     "table": "tools:table",
     "docs": "tools:docs",
+    "schema": "config:schema",
 }
 
 
@@ -100,19 +103,28 @@ def parser(name: str, function: Callable[..., Any]) -> argparse.ArgumentParser:
         flag = parameter.name if positional else f"--{parameter.name.replace('_', '-')}"
         extra: dict[str, Any] = {} if positional else {"required": required, "dest": parameter.name}
         if not required:
-            extra |= {"default": parameter.default, "help": f"default: {parameter.default}"}
+            extra |= {"default": parameter.default, "help": f"default: {parameter.default}".replace("%", "%%")}
         result.add_argument(flag, **_type(hints[parameter.name]), **extra)
     return result
 
 
 def _type(hint: Any) -> dict[str, Any]:
     """What argparse needs to read a value of a type; `none` stands for None where that is allowed."""
-    options = list(typing.get_args(hint)) if isinstance(hint, types.UnionType) else [hint]
-    plain = [typing.get_origin(o) or o for o in options if o is not types.NoneType]
-    if plain[0] in (list, tuple):
-        return {"type": typing.get_args(hint)[0], "nargs": "*"}
-    read = yaml.safe_load if dict in plain else _truth if plain[0] is bool else plain[0]
+    union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+    options = list(typing.get_args(hint)) if union else [hint]
+    first, *_ = plain = [o for o in options if o is not types.NoneType]
+    if typing.get_origin(first) in (list, tuple):
+        return {"type": typing.get_args(first)[0], "nargs": "*"}
+    is_dict = any(dict in (o, typing.get_origin(o)) for o in plain)
+    read = _yaml if is_dict else _truth if first is bool else first
     return {"type": _or_none(read) if types.NoneType in options else read}
+
+
+def _yaml(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no YAML: {' '.join(str(error).split())}") from error
 
 
 def _truth(text: str) -> bool:
@@ -122,14 +134,20 @@ def _truth(text: str) -> bool:
 
 
 def _or_none(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    return lambda text: None if text in ("", "none") else read(text)
+    def read_or_none(text: str) -> Any:
+        return None if text in ("", "none") else read(text)
+
+    read_or_none.__name__ = getattr(read, "__name__", "value")  # argparse names it when a value does not fit
+    return read_or_none
 
 
 def _summary(target: str) -> str:
-    try:
-        return (inspect.getdoc(load(target)) or "").split("\n")[0]
-    except ImportError as error:
-        return f"(not available: {error})"
+    """First line of a function's docstring, read without importing its module."""
+    module, name = target.split(":")
+    path = module_path(module)
+    tree = ast.parse(path.read_text()) if path else ast.Module([], [])
+    found = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name]
+    return (ast.get_docstring(found[0]) or "").split("\n")[0] if found else "(not available)"
 
 
 def _nearest(word: str, names: dict[str, str]) -> str:

@@ -27,7 +27,7 @@ def source_digest(*modules: str) -> str:
     """Digest of modules of this package (``features.pose``) and of those that they import, 12 hexadecimal digits."""
     digest = hashlib.sha256()
     for name in sorted(set().union(*map(closure, modules))):
-        digest.update(f"{name}\n{_bare_source(_path(name))}\n".encode())
+        digest.update(f"{name}\n{_bare_source(module_path(name))}\n".encode())
     return digest.hexdigest()[:12]
 
 
@@ -37,14 +37,15 @@ def closure(module: str) -> set[str]:
     todo = [module]
     while todo:
         name = todo.pop()
-        if name in found or name.split(".")[0] in PLUMBING or _path(name) is None:
+        if name in found or name.split(".")[0] in PLUMBING or module_path(name) is None:
             continue
         found.add(name)
         todo += _imports(name)
     return found
 
 
-def _path(module: str) -> Path | None:
+def module_path(module: str) -> Path | None:
+    """The file of a module of this package, or None."""
     base = PACKAGE.joinpath(*module.split("."))
     for path in (base.with_suffix(".py"), base / "__init__.py"):
         if path.is_file():
@@ -54,24 +55,18 @@ def _path(module: str) -> Path | None:
 
 def _imports(module: str) -> list[str]:
     """Modules of this package named in a module's import statements, lazy ones included."""
-    path = _path(module)
-    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+    path = module_path(module)
+    here = [PACKAGE.name, *module.split(".")]
+    package = here if path.name == "__init__.py" else here[:-1]
     names = []
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            parts = (node.module or "").split(".") if node.module else []
-            if node.level == 0:
-                if parts[:1] != [PACKAGE.name]:
-                    continue
-                parts = parts[1:]
-            target = ".".join(base + parts)
-            names += [target] * bool(target) + [".".join([*base, *parts, alias.name]) for alias in node.names]
-        elif isinstance(node, ast.Import):
-            names += [
-                a.name.removeprefix(f"{PACKAGE.name}.") for a in node.names if a.name.startswith(f"{PACKAGE.name}.")
-            ]
-    return names
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *filter(None, [node.module])])
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return [n.removeprefix(f"{PACKAGE.name}.") for n in names if n.startswith(f"{PACKAGE.name}.")]
 
 
 def _bare_source(path: Path) -> str:
@@ -79,14 +74,8 @@ def _bare_source(path: Path) -> str:
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        if (
-            isinstance(body, list)
-            and body
-            and isinstance(body[0], ast.Expr)
-            and isinstance(body[0].value, ast.Constant)
-        ):
-            if isinstance(body[0].value.value, str):
-                body.pop(0)
+        if isinstance(body, list) and body and _is_text(body[0]):
+            body.pop(0)
     return ast.dump(tree)
 
 

@@ -20,5 +20,9 @@ class ChoreoError(Exception):
         super().__init__("\n".join(lines))
 
 
+class StorageError(ChoreoError):
+    """The disk is full or read-only: no fault of any video, so the job stops."""
+
+
 class VideoError(ChoreoError):
     """One video cannot be processed: a row of /failures, while its shard goes on."""

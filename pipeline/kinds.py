@@ -1,6 +1,7 @@
 """The layout of every artifact, declared once.
 
-The writer, the validator, `python -m pipeline inspect` and docs/artifacts.md all read these declarations and nothing else.
+The writer, the validator, `python -m pipeline inspect` and docs/artifacts.md all read these declarations and nothing
+else.
 
 The first axis of an array says how it is stored:
 

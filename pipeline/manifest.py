@@ -18,8 +18,8 @@ COLUMNS = ("id", "path", "split", "labels", "group", "duration", "frames", "fps"
 SPLITS = ("train", "val", "test")
 PROTOCOLS = {
     "strict": "concepts, pruning and model choice see train and val only; test is read once",
-    "published": "as the authors' code does: concepts are discovered on all videos, and pruning and model choice see the"
-    " test videos, so that figures are optimistic",
+    "published": "as the authors' code does: concepts are discovered on all videos, and pruning and model choice see"
+    " the test videos, so that figures are optimistic",
 }
 
 
@@ -70,6 +70,10 @@ class Manifest:
         Raises:
             ChoreoError: a column is missing, a value cannot be read, or two ids are equal.
         """
+        if not path.is_file():
+            raise ChoreoError(
+                f"there is no manifest {path}", "the stage `manifest` has not run", "run it, or `snakemake`"
+            )
         with open(path, newline="", encoding="utf-8") as file:
             rows = csv.DictReader(file)
             missing = set(COLUMNS) - set(rows.fieldnames or ())
@@ -78,7 +82,13 @@ class Manifest:
             return cls(_video(row, path, line) for line, row in enumerate(rows, start=2))
 
     def write(self, path: Path) -> None:
-        """Write the manifest; the same videos give the same bytes."""
+        """Write the manifest; the same videos give the same bytes.
+
+        Raises:
+            ChoreoError: a label holds a semicolon, which separates labels in the file.
+        """
+        if odd := [label for label in self.classes if ";" in label]:
+            raise ChoreoError(f"the label '{odd[0]}' holds a semicolon", mend="rename the class")
         path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_name(f".{path.name}.aside")
         with open(aside, "w", newline="", encoding="utf-8") as file:
@@ -118,8 +128,9 @@ class Manifest:
         raise ChoreoError(f"there is no protocol '{protocol}'", mend=f"one of {sorted(PROTOCOLS)}")
 
     def shard(self, index: int, shards: int) -> Manifest:
-        """The videos of one shard."""
-        return Manifest(v for v in self.videos if shard_of(v.id, shards) == index)
+        """The videos of one shard, without labels, splits and groups, which no slow stage reads."""
+        mine = (v for v in self.videos if shard_of(v.id, shards) == index)
+        return Manifest(replace(v, split="", labels=(), group="") for v in mine)
 
 
 def shard_of(video_id: str, shards: int) -> int:
@@ -130,16 +141,20 @@ def shard_of(video_id: str, shards: int) -> int:
 def draw_splits(videos: Sequence[Video], *, val: float = 0.15, test: float = 0.25, seed: int = 0) -> list[Video]:
     """Give every video a split, whole groups together, classes in proportion.
 
-    Rows that have a split keep it. When only `val` is missing it is carved out of train; when none is given all are drawn.
+    Rows that have a split keep it. When only `val` is missing it is carved out of train; when none is given all are
+    drawn.
 
     Args:
         videos: rows, some without a split.
-        val, test: shares of the videos.
+        val, test: shares of the videos, 0 to 0.5.
         seed: seed of the draw.
 
     Raises:
-        ChoreoError: some rows have a split and others none, or there are too few groups.
+        ChoreoError: a share is out of range, some rows have a split and others none, or there are too few groups.
     """
+    for name, share in (("val", val), ("test", test)):
+        if not 0 <= share <= 0.5:
+            raise ChoreoError(f"the share of '{name}' is {share}", mend="choose a share from 0 to 0.5")
     given = {v.split for v in videos if not v.problem}
     if not given <= {"", *SPLITS} or ("" in given and len(given) > 1):
         raise ChoreoError(
@@ -150,8 +165,8 @@ def draw_splits(videos: Sequence[Video], *, val: float = 0.15, test: float = 0.2
     videos = list(videos)
     if given == {""}:
         videos = [replace(v, split="train") for v in videos]
-        videos = _carve(videos, "test", test, seed)
-        val = val / (1 - test)
+        videos = _carve(videos, "test", test, seed) if test > 0 else videos
+        val = min(0.5, val / (1 - test))
     if "val" not in given and val > 0:
         videos = _carve(videos, "val", val, seed)
     return videos
@@ -180,6 +195,10 @@ def _carve(videos: list[Video], split: str, share: float, seed: int) -> list[Vid
 
 
 def _video(row: dict[str, str], path: Path, line: int) -> Video:
+    if None in row or None in row.values():
+        raise ChoreoError(
+            f"{path}, line {line}: more or fewer cells than columns", "a comma was not quoted", "mend the line"
+        )
     try:
         return Video(
             id=row["id"],

@@ -1,15 +1,16 @@
 """Reading videos: the only place that opens one.
 
 Frames are counted, not trusted; presentation times are kept; rotation is applied; pixels are RGB, uint8, (H, W, 3).
-PyAV is the default. decord and torchcodec give the same frames on sound files; on damaged ones only PyAV and
-torchcodec are to be trusted (decord miscounts after stream-copy cuts). Never mix decoders between stages of one run.
+PyAV is the default. decord and torchcodec give the same frames on sound files, and are refused where they count
+other frames than PyAV (decord does after stream-copy cuts). Never mix decoders between stages of one run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ class Info:
     """What a file says of itself, frames counted packet by packet."""
 
     frames: int
-    fps: float
+    fps: float  # mean over the video; 0 for a single frame
     duration: float  # s
     height: int  # px, rotation applied
     width: int
@@ -42,26 +43,17 @@ class Frame:
 
 
 def probe(path: Path) -> Info:
-    """Count the frames of a video without decoding them.
+    """Count the frames of a video; only the first one is decoded.
 
     Raises:
-        VideoError: no such file, no video, or no frames in it.
+        VideoError: no such file, no video, no frames in it, or clearly less than its header promises.
     """
-    with _open(path) as container:
-        stream = container.streams.video[0]
-        expected = stream.frames
-        times, bounds = [], (stream.height, stream.width)
-        for packet in container.demux(stream):
-            if packet.pts is not None and not packet.is_discard and packet.size:
-                times.append(packet.pts * float(packet.time_base))
-        _check_count(path, len(times), expected)
-        first = next(iter(_frames(path)))
-        bounds = first.pixels.shape[:2]
-        fps = float(stream.average_rate or 0) or (
-            len(times) / max(times[-1] - times[0], 1e-3) if len(times) > 1 else 0.0
-        )
-    duration = (max(times) - min(times)) + (1 / fps if fps else 0)
-    return Info(len(times), fps, duration, *bounds)
+    times, end = _times(path)
+    with closing(_frames(path)) as frames:
+        height, width = next(frames).pixels.shape[:2]
+    span = float(times[-1] - times[0])
+    fps = (len(times) - 1) / span if span > 0 else 0.0
+    return Info(len(times), fps, end - float(times[0]), height, width)
 
 
 def stream(path: Path, decoder: str = "pyav") -> Iterator[Frame]:
@@ -71,16 +63,11 @@ def stream(path: Path, decoder: str = "pyav") -> Iterator[Frame]:
         VideoError: the file cannot be opened, or breaks off before its end.
     """
     if decoder == "pyav":
-        count, expected = 0, _expected(path)
-        for frame in _frames(path):
-            count += 1
-            yield frame
-        _check_count(path, count, expected)
-    else:
-        reader = _reader(path, decoder)
-        for index in range(len(reader)):
-            pixels, times = reader(np.array([index]))
-            yield Frame(index, float(times[0]), pixels[0])
+        yield from _frames(path)
+        return
+    reader = _Checked(path, decoder)
+    for index, time in enumerate(reader.times):
+        yield Frame(index, float(time), reader(np.array([index]))[0])
 
 
 def read(path: Path, indices: Sequence[int], decoder: str = "pyav") -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
@@ -100,10 +87,10 @@ def read(path: Path, indices: Sequence[int], decoder: str = "pyav") -> tuple[NDA
     if len(indices) == 0 or (np.diff(indices) < 0).any() or indices[0] < 0:
         raise ValueError("indices must be rising, from 0 on, and at least one")
     if decoder != "pyav":
-        reader = _reader(path, decoder)
+        reader = _Checked(path, decoder)
         if indices[-1] >= len(reader):
             raise _ended(path, len(reader), indices[-1])
-        return reader(indices)
+        return reader(indices), reader.times[indices]
     wanted, found = set(indices.tolist()), {}
     count = 0
     for frame in _frames(path):
@@ -128,9 +115,19 @@ def window(frames: int, count: int, stride: int) -> NDArray[np.int64]:
     return np.minimum(start + np.arange(count) * stride, frames - 1)
 
 
-def _expected(path: Path) -> int:
+def _times(path: Path) -> tuple[NDArray[np.float64], float]:
+    """Presentation times of all frames (T,) and the end of the last, in seconds, from the packets: none is decoded."""
     with _open(path) as container:
-        return container.streams.video[0].frames
+        video = container.streams.video[0]
+        rate, promised = _rate(video), _promised(container, video)
+        times, end = [], 0.0
+        for packet in container.demux(video):
+            if packet.size and not packet.is_discard:
+                stamp = packet.dts if packet.pts is None else packet.pts
+                times.append(len(times) / rate if stamp is None else float(stamp * packet.time_base))
+                end = max(end, times[-1] + float((packet.duration or 0) * packet.time_base))
+    _check_end(path, len(times), min(times, default=0.0), end, promised)
+    return np.sort(times), end
 
 
 def _frames(path: Path) -> Iterator[Frame]:
@@ -139,20 +136,27 @@ def _frames(path: Path) -> Iterator[Frame]:
     with _open(path) as container:
         video = container.streams.video[0]
         video.thread_type = "AUTO"
-        index = 0
+        rate, promised = _rate(video), _promised(container, video)
+        count, start, last, end = 0, 0.0, 0.0, 0.0
         try:
             for frame in container.decode(video):
+                time = count / rate if frame.time is None else frame.time
+                if count and time <= last:  # AVI keeps no presentation times of B frames
+                    time = last + 1 / rate
+                start, last = (start if count else time), time
+                end = time + float((frame.duration or 0) * (frame.time_base or 0))
                 pixels = frame.to_ndarray(format="rgb24")
-                if frame.rotation:
-                    pixels = np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90))
-                yield Frame(index, float(frame.time or 0.0), pixels)
-                index += 1
+                if frame.rotation:  # degrees anticlockwise, as rot90 turns
+                    pixels = np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
+                yield Frame(count, time, pixels)
+                count += 1
         except av.error.FFmpegError as error:
             raise VideoError(
-                f"{path} breaks off after {index} frames ({error})",
+                f"{path} breaks off after {count} frames ({error})",
                 "the file is damaged",
                 "fetch it again and run again",
             ) from error
+        _check_end(path, count, start, end, promised)
 
 
 @contextmanager
@@ -180,13 +184,31 @@ def _open(path: Path):
         yield container
 
 
-def _check_count(path: Path, found: int, expected: int) -> None:
-    """Raise when a file holds clearly fewer frames than its header promises (edit lists cut a few)."""
-    if found == 0:
+def _rate(video) -> float:
+    return float(video.average_rate or video.guessed_rate or 25)
+
+
+def _promised(container, video) -> float:
+    """Seconds of pictures that the header promises; 0 where it does not say."""
+    if video.duration:
+        return float(video.duration * video.time_base)
+    alone = len(container.streams) == 1  # else the sound may be what lasts so long
+    return container.duration / 1e6 if alone and container.duration else 0.0
+
+
+def _check_end(path: Path, count: int, start: float, end: float, promised: float) -> None:
+    """Raise when a file holds no frames, or clearly less than its header promises.
+
+    Times are compared, not frames: headers miscount edit lists and variable frame rates.
+    """
+    if count == 0:
         raise VideoError(f"{path} holds no frames", "the recording was empty", "take it out of the manifest")
-    if expected and found < expected - max(5, expected // 10):
+    held = end - min(start, 0.0)  # some headers promise a last time, others a length
+    if held < promised - max(5 * held / count, 0.1 * promised):
         raise VideoError(
-            f"{path} ends after {found} of {expected} frames", "the download was cut", "fetch it again and run again"
+            f"{path} ends after {count} frames, {held:.2f} of {promised:.2f} s",
+            "the download was cut",
+            "fetch it again and run again",
         )
 
 
@@ -198,7 +220,21 @@ def _ended(path: Path, count: int, wanted: int) -> VideoError:
     )
 
 
-# The optional decoders
+# The optional decoders: each opens a file, says how many frames it holds, and reads some of them.
+
+
+def _backend(decoder: str) -> Callable[[Path], _Decord | _TorchCodec]:
+    if decoder not in DECODERS:
+        raise ChoreoError(f"there is no decoder '{decoder}'", mend=f"one of {DECODERS}")
+    try:
+        import_module(decoder)
+    except (ImportError, RuntimeError, OSError) as error:
+        raise ChoreoError(
+            f"the decoder '{decoder}' cannot be loaded ({str(error).strip()[:200]})",
+            "it is not installed here, or lacks its libraries (torchcodec needs those of FFmpeg)",
+            f"install {decoder}, or set `decoder: pyav`",
+        ) from error
+    return {"decord": _Decord, "torchcodec": _TorchCodec}[decoder]
 
 
 class _Decord:
@@ -210,9 +246,8 @@ class _Decord:
     def __len__(self) -> int:
         return len(self.reader)
 
-    def __call__(self, indices: NDArray) -> tuple[NDArray, NDArray]:
-        times = self.reader.get_frame_timestamp(indices)[:, 0]
-        return self.reader.get_batch(indices).asnumpy(), np.asarray(times, dtype=float)
+    def __call__(self, indices: NDArray) -> NDArray[np.uint8]:
+        return self.reader.get_batch(indices).asnumpy()
 
 
 class _TorchCodec:
@@ -224,40 +259,37 @@ class _TorchCodec:
     def __len__(self) -> int:
         return len(self.reader)
 
-    def __call__(self, indices: NDArray) -> tuple[NDArray, NDArray]:
-        batch = self.reader.get_frames_at(indices.tolist())
-        return batch.data.numpy(), batch.pts_seconds.numpy()
+    def __call__(self, indices: NDArray) -> NDArray[np.uint8]:
+        return self.reader.get_frames_at(indices.tolist()).data.numpy()
 
 
-def _reader(path: Path, decoder: str):
-    if decoder not in DECODERS:
-        raise ChoreoError(f"there is no decoder '{decoder}'", mend=f"one of {DECODERS}")
-    with _open(path):
-        pass  # one error for files that are none
-    backend = {"decord": _Decord, "torchcodec": _TorchCodec}[decoder]
-    try:
-        return _Guarded(path, backend(path))
-    except (RuntimeError, ValueError, OSError) as error:
-        raise VideoError(
-            f"{path} cannot be opened by {decoder} ({str(error)[:200]})", "the file is damaged", "fetch it again"
-        ) from error
+class _Checked:
+    """A reader whose frames are those of PyAV, and whose errors are ours."""
 
-
-class _Guarded:
-    """A reader whose errors are ours."""
-
-    def __init__(self, path: Path, reader) -> None:
-        self.path, self.reader = path, reader
+    def __init__(self, path: Path, decoder: str) -> None:
+        self.path, self.decoder = path, decoder
+        backend = _backend(decoder)
+        self.times, _ = _times(path)
+        self.reader = self._guarded(backend, path)
+        if len(self.reader) != len(self):
+            raise VideoError(
+                f"{decoder} finds {len(self.reader)} frames in {path}, there are {len(self)}",
+                "the file was cut without re-encoding, and the decoder shows what was cut away",
+                "set `decoder: pyav`",
+            )
 
     def __len__(self) -> int:
-        return len(self.reader)
+        return len(self.times)
 
-    def __call__(self, indices: NDArray) -> tuple[NDArray, NDArray]:
+    def __call__(self, indices: NDArray) -> NDArray[np.uint8]:
+        return self._guarded(self.reader, indices)
+
+    def _guarded(self, function, argument):
         try:
-            return self.reader(indices)
-        except (RuntimeError, ValueError, IndexError) as error:
+            return function(argument)
+        except Exception as error:  # each library has its own
             raise VideoError(
-                f"{self.path} breaks off before frame {indices[-1]} ({str(error)[:200]})",
-                "the file is damaged",
-                "fetch it again",
+                f"{self.decoder} cannot read {self.path} ({str(error).strip()[:200]})",
+                "the file is damaged, or of a kind that this decoder does not know",
+                "set `decoder: pyav`, or fetch the file again",
             ) from error

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.digest import file_digest
 from pipeline.errors import ChoreoError, VideoError
-from pipeline.manifest import Manifest, Video, draw_splits, shard_of
+from pipeline.manifest import Manifest, Video, draw_splits
 from pipeline.video import probe
 
 # name -> module; each has `rows(**options) -> Iterable[Video]`, and lists only what the publisher's files say.
@@ -33,6 +33,9 @@ def manifest(
 ) -> None:
     """The videos of a data set with labels, splits and digests, as one table and one table a shard.
 
+    The tables of the shards leave out labels, splits and groups: slow stages do not read them, and need not run again
+    when they change.
+
     Args:
         out: the manifest (CSV) to write.
         shards: one CSV file for each shard, to write.
@@ -53,7 +56,7 @@ def manifest(
     _check_classes(whole)
     whole.write(out)
     for index, path in enumerate(shards):
-        Manifest(v for v in whole.videos if shard_of(v.id, len(shards)) == index).write(path)
+        whole.shard(index, len(shards)).write(path)
 
 
 def adapter(dataset: dict) -> Callable[..., Iterable[Video]]:
@@ -80,7 +83,11 @@ def inside(root: Path, path: str) -> Path:
         ChoreoError: it leads outside.
     """
     whole = root / path
-    if not whole.resolve().is_relative_to(root.resolve()):
+    try:
+        outside = not whole.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # a link that leads to itself
+        outside = True
+    if outside:
         raise ChoreoError(
             f"the path '{path}' leads out of the data set's root {root}",
             "the list was made for another folder",

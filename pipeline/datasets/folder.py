@@ -22,7 +22,8 @@ def rows(root: str) -> Iterator[Video]:
         raise ChoreoError(
             f"there is no folder {folder}", "a wrong path", "set `dataset.root` to the folder with the videos"
         )
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
+    files = (p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    for path in sorted(files):
         name = path.relative_to(folder)
         label = name.parts[0] if len(name.parts) > 1 else ""
         yield Video(

@@ -13,7 +13,9 @@ from pipeline.manifest import Video
 ROLES = ("id", "path", "labels", "split", "group")
 
 
-def rows(index: str, root: str = "", columns: dict[str, str] | None = None) -> Iterator[Video]:
+def rows(
+    index: str, root: str = "", columns: dict[str, str] | None = None, test: dict[str, str] | None = None
+) -> Iterator[Video]:
     """Videos of a CSV file.
 
     Args:
@@ -21,6 +23,8 @@ def rows(index: str, root: str = "", columns: dict[str, str] | None = None) -> I
         root: folder that the paths are relative to; the file's own folder when empty.
         columns: names of the columns where they are not id, path, labels, split, group; the last two may be absent.
             Labels of one video are separated by semicolons.
+        test: a column and a value, as in {fold: 0}: rows with that value are test, all others train, whatever `split`
+            says.
 
     Raises:
         ChoreoError: no such file, a column is missing, or a path leads outside the root.
@@ -34,9 +38,9 @@ def rows(index: str, root: str = "", columns: dict[str, str] | None = None) -> I
     names = {role: role for role in ROLES} | (columns or {})
     if unknown := set(columns or ()) - set(ROLES):
         raise ChoreoError(f"`dataset.columns` names {sorted(unknown)}", "a typo", f"known are {ROLES}")
-    with open(path, newline="", encoding="utf-8") as file:
+    with open(path, newline="", encoding="utf-8-sig") as file:
         table = csv.DictReader(file)
-        needed = [names["id"], names["path"], names["labels"], *(columns or {}).values()]
+        needed = [names["id"], names["path"], names["labels"], *(columns or {}).values(), *(test or {})]
         if missing := [c for c in needed if c not in (table.fieldnames or ())]:
             raise ChoreoError(
                 f"{path} lacks the column '{missing[0]}'; it has {table.fieldnames}",
@@ -48,6 +52,10 @@ def rows(index: str, root: str = "", columns: dict[str, str] | None = None) -> I
                 id=row[names["id"]],
                 path=inside(folder, row[names["path"]]),
                 labels=tuple(filter(None, (x.strip() for x in row[names["labels"]].split(";")))),
-                split=row.get(names["split"]) or "",
+                split=_split(row, test) if test else row.get(names["split"]) or "",
                 group=row.get(names["group"]) or "",
             )
+
+
+def _split(row: dict[str, str], test: dict[str, str]) -> str:
+    return "test" if all(row[column] == str(value) for column, value in test.items()) else "train"

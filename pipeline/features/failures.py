@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-import h5py
-
-from pipeline.artifacts import Artifact
+from pipeline.artifacts import Artifact, open_artifact
 from pipeline.errors import ChoreoError
 from pipeline.manifest import Manifest
 
@@ -27,14 +25,14 @@ def failures(manifest: Path, artifacts: list[Path], out: Path, *, max_failed_fra
     whole = Manifest.read(manifest)
     rows = {v.id: ("manifest", v.problem) for v in whole.videos if v.problem}
     for path in artifacts:
-        with h5py.File(path) as file:
+        with open_artifact(path) as file:
             kind = str(file.attrs["artifact"])
         with Artifact(path, kind) as artifact:
             for video_id, reason in artifact.failures.items():
                 rows.setdefault(video_id, (kind, reason))
     out.parent.mkdir(parents=True, exist_ok=True)
     lines = [(i, stage, " ".join(reason.split())) for i, (stage, reason) in sorted(rows.items())]
-    failed = len(lines) / len(whole.videos)
+    failed = len(lines) / max(1, len(whole.videos))
     table = out if failed <= max_failed_fraction else out.with_name(f"{out.stem}.too_many{out.suffix}")
     with open(table, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")

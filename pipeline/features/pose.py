@@ -40,9 +40,9 @@ def pose(
         workers: processes that decode ahead.
     """
     model = encoders.load("pose", encoder)
-    found = Artifact(keyframes, "keyframes")
-    videos = [v for v in Manifest.read(manifest).usable if v.id in found]
-    clips = {v.id: _clips(found.video(v.id), clip_length) for v in videos}
+    with Artifact(keyframes, "keyframes") as found:
+        videos = [v for v in Manifest.read(manifest).usable if v.id in found]
+        clips = {v.id: _clips(found.video(v.id), clip_length) for v in videos}
     options = {"encoder": encoder, "clip_length": clip_length, "decoder": decoder}
     with create(
         out,
@@ -57,11 +57,10 @@ def pose(
         def encode(video: Video, frames: dict[int, NDArray] | tuple[int, int]) -> dict[str, NDArray]:
             starts, indices = clips[video.id]
             pixels = isinstance(frames, dict)
+            stacks = (np.stack([frames[i] for i in index]) if pixels else None for index in indices)
             poses = [
-                model.encode(
-                    Clip(video.id, video.path, start, np.stack([frames[i] for i in index]) if pixels else None)
-                )
-                for start, index in zip(starts, indices, strict=True)
+                model.encode(Clip(video.id, video.path, start, stack, clip_length))
+                for start, stack in zip(starts, stacks, strict=True)
             ]
             return {
                 "joints": np.stack([p.joints for p in poses]),

@@ -1,0 +1,1 @@
+"""Concepts: what a video shows, in poses and in words."""

@@ -1,0 +1,1 @@
+"""DANCE: disentangled action recognition from motion, object and scene concepts."""

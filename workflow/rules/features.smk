@@ -1,0 +1,123 @@
+# The slow stages: from videos to arrays, one artifact a shard.
+
+
+# Frames at which each video changes most.
+rule keyframes:
+    input:
+        manifest=videos,
+    output:
+        ensure(artifact("keyframes"), non_empty=True),
+    params:
+        options=options("keyframes", "decoder", "workers"),
+        digest=digest("keyframes"),
+    log:
+        path("logs/keyframes/{shard}.log"),
+    benchmark:
+        path("benchmarks/keyframes/{shard}.tsv")
+    conda:
+        "../../envs/base.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=240,
+    shell:
+        "python -m pipeline keyframes --manifest {input.manifest} --out {output} {params.options} > {log} 2>&1"
+
+
+# Poses of the person in every key clip (COCO-17).
+rule pose:
+    input:
+        manifest=videos,
+        keyframes=artifact("keyframes"),
+        weights=weights("pose"),
+    output:
+        ensure(artifact("pose"), non_empty=True),
+    params:
+        encoder=encoder("pose"),
+        options=options("pose", "decoder", "workers"),
+        digest=digest("pose", "pose"),
+    log:
+        path("logs/pose/{shard}.log"),
+    benchmark:
+        path("benchmarks/pose/{shard}.tsv")
+    conda:
+        "../../envs/encoders.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=720,
+    shell:
+        "python -m pipeline pose --manifest {input.manifest} --keyframes {input.keyframes} --out {output}"
+        " --encoder {params.encoder} {params.options} > {log} 2>&1"
+
+
+# Embeddings of sampled frames, in the space that images and texts share.
+rule embeddings:
+    input:
+        manifest=videos,
+        weights=weights("image_text"),
+    output:
+        ensure(artifact("embeddings"), non_empty=True),
+    params:
+        encoder=encoder("image_text"),
+        options=options("embeddings", "decoder", "workers"),
+        digest=digest("embeddings", "image_text"),
+    log:
+        path("logs/embeddings/{shard}.log"),
+    benchmark:
+        path("benchmarks/embeddings/{shard}.tsv")
+    conda:
+        "../../envs/encoders.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=720,
+    shell:
+        "python -m pipeline embeddings --manifest {input.manifest} --out {output} --encoder {params.encoder}"
+        " {params.options} > {log} 2>&1"
+
+
+# One feature vector a video.
+rule backbone:
+    input:
+        manifest=videos,
+        weights=weights("backbone"),
+    output:
+        ensure(artifact("backbone"), non_empty=True),
+    params:
+        encoder=encoder("backbone"),
+        options=options("backbone", "decoder", "workers"),
+        digest=digest("backbone", "backbone"),
+    log:
+        path("logs/backbone/{shard}.log"),
+    benchmark:
+        path("benchmarks/backbone/{shard}.tsv")
+    conda:
+        "../../envs/encoders.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=720,
+    shell:
+        "python -m pipeline backbone --manifest {input.manifest} --out {output} --encoder {params.encoder}"
+        " {params.options} > {log} 2>&1"
+
+
+# The videos that failed, where and why; too many of them end the run here.
+rule failures:
+    input:
+        manifest=videos,
+        artifacts=[shards(stage) for stage in SLOW],
+    output:
+        path("failures.tsv"),
+    params:
+        options=options("failures", "max_failed_fraction"),
+        digest=digest("failures"),
+    log:
+        path("logs/failures.log"),
+    benchmark:
+        path("benchmarks/failures.tsv")
+    conda:
+        "../../envs/base.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "python -m pipeline failures --manifest {input.manifest} --artifacts {input.artifacts} --out {output}"
+        " {params.options} > {log} 2>&1"
