@@ -202,6 +202,7 @@ def _commit(out: Path, writer: Writer, header: Mapping[str, object]) -> None:
     aside = writer.spool / "artifact.h5"
     with h5py.File(aside, "w", libver="v110") as file:
         file.attrs.update(header)
+        file.attrs["checksum"] = _checksum(file)
         _write_arrays(file, writer)
         _write_failures(file, writer)
     validate(aside)
@@ -299,6 +300,12 @@ def _storing(path: Path) -> Iterator[None]:
             "the disk is full, or the folder is read-only",
             "make room and run again: it goes on from what is finished",
         ) from error
+
+
+def _checksum(file: h5py.File) -> str:
+    """SHA-256 of the other root attributes, which HDF5 itself does not protect."""
+    header = {name: str(value) for name, value in file.attrs.items() if name != "checksum"}
+    return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
 
 
 def _software() -> dict[str, str]:
@@ -457,6 +464,8 @@ def validate(path: Path) -> None:
 
 def _problems(file: h5py.File, kind: Kind) -> Iterator[str]:
     lengths: dict[str, int] = {}
+    if file.attrs.get("checksum") != _checksum(file):
+        yield "/: the attributes are not those that were written"
     if kind.per_video:
         ids = _texts(file["video_id"])
         lengths["video"] = len(ids)
@@ -478,6 +487,8 @@ def _problems(file: h5py.File, kind: Kind) -> Iterator[str]:
         if len(data.shape) != len(declared.axes):
             yield f"/{name}: has {len(data.shape)} axes, declared {declared.axes}"
             continue
+        if data.attrs.get("axes") != json.dumps(declared.axes) or data.attrs.get("unit", "") != declared.unit:
+            yield f"/{name}: its axes or unit are not the declared ones"
         if declared.dtype != TEXT and data.dtype != np.dtype(declared.dtype):
             yield f"/{name}: is {data.dtype}, declared {declared.dtype}"
         for axis, length in zip(declared.axes, data.shape, strict=True):

@@ -155,7 +155,7 @@ def draw_splits(videos: Sequence[Video], *, val: float = 0.15, test: float = 0.2
     for name, share in (("val", val), ("test", test)):
         if not 0 <= share <= 0.5:
             raise ChoreoError(f"the share of '{name}' is {share}", mend="choose a share from 0 to 0.5")
-    given = {v.split for v in videos if not v.problem}
+    given = {v.split for v in videos}  # also of those with a problem: a published split stays one
     if not given <= {"", *SPLITS} or ("" in given and len(given) > 1):
         raise ChoreoError(
             f"splits are {sorted(given)}",

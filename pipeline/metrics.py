@@ -4,8 +4,9 @@
      "figures": {"accuracy": {"mean": 0.91, "std": 0.01, "n": 3, "unit": "share"}, ...},
      "paper": {"accuracy": 0.875}}
 
-`mean`, `std` and `n` are over seeds (`std` has n - 1 below it, and is 0 for one value; a figure that does not depend on the
-seed has n = 1); shares are 0-1. `paper` holds the published figures by the same names and in the same units; it may be empty.
+`mean`, `std` and `n` are over seeds (`std` divides by n - 1, and is 0 for one value; a figure that does not depend on
+the seed has n = 1); shares are 0-1. `paper` holds the published figures under the same names and in the same units; it
+may be empty.
 """
 
 from __future__ import annotations

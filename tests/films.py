@@ -11,7 +11,12 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-TURNS = {0: (1, 0, 0, 1), 90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}  # clockwise, as a phone writes them
+TURNS = {
+    0: (1, 0, 0, 1),
+    90: (0, 1, -1, 0),
+    180: (-1, 0, 0, -1),
+    270: (0, -1, 1, 0),
+}  # clockwise, as a phone writes them
 
 
 def picture(index: int, height: int = 48, width: int = 64) -> NDArray[np.uint8]:

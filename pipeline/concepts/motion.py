@@ -46,7 +46,8 @@ class Filter:
             neighbouring flattened poses, in pixels, is at least `jump_threshold`.
         jump_threshold: threshold of the jump test; None for the test's own (0.3 body sizes, or a cosine of 0.92).
         normalisation: `clip`: one centre and one scale for the whole clip, so that travel, size and proportions stay;
-            `frame`, as published: every frame is centred, and each of its axes stretched to 0-1.
+            `frame`, as published: every frame is centred, and each of its axes stretched to 0-1. On true poses the
+            former clusters primitives, and the nearest neighbour of a clip shows the same action, more often.
     """
 
     confidence: float = 0.5

@@ -48,14 +48,14 @@ def dance_evaluate(
     - `accuracy`; `accuracy/val`; `accuracy/probe`: no bottleneck, same features and training videos;
       `accuracy/pose_only`: logistic regression on poses alone, chosen on val and refitted on train and val.
     - `accuracy/without_motion`, `accuracy/without_context`: the classifier is trained anew without motion, or without
-      objects and scenes. `accuracy/zeroed_motion`, `accuracy/zeroed_context`: it is not; the contributions are left out.
+      objects and scenes. `accuracy/zeroed_motion`, `accuracy/zeroed_context`: it is not, contributions are left out.
     - `sparsity`: share of the classifier's weights with |w| > 1e-5; `weights_per_class`: their number for a class.
     - `concepts/motion`, `concepts/object`, `concepts/scene`: concepts in the model.
 
     With annotations, also:
 
-    - `motion/purity`, `motion/nmi`: concepts of the training videos' clips, against the primitive that most of a clip's
-      frames show (idle is one). `motion/test_accuracy`: share of test clips that show the commonest primitive of their
+    - `motion/purity`, `motion/nmi`: concepts of the training videos' clips, against the primitive that most frames of a
+      clip show (idle is one). `motion/test_accuracy`: share of test clips that show the commonest primitive of their
       concept. `motion/clips`: share of all clips that passed the filters.
     - `objects/ap`, `scenes/ap`: average precision of the pseudo labels over the test videos, mean over names in both
       vocabularies; `objects/predicted_ap`, `scenes/predicted_ap`: of the model's activations.
@@ -228,7 +228,7 @@ def plain(name: str) -> str:
 
 
 def pose_truth(poses: Sequence[Path], truth: Artifact) -> dict[str, dict[str, object]]:
-    """Distance of found and true visible joints, in torso lengths, over all clips; share of frames with a person found."""
+    """Distance of found and true visible joints in torso lengths, all clips; share of frames with a person found."""
     distances, frames, seen = [], 0, 0
     with Artifact(poses, "pose") as found:
         for video_id in found.ids:
@@ -237,7 +237,8 @@ def pose_truth(poses: Sequence[Path], truth: Artifact) -> dict[str, dict[str, ob
             clips, true = found.video(video_id), truth.video(video_id)
             last = len(true["joints"]) - 1
             at = np.minimum(clips["start"][:, None] + np.arange(clips["joints"].shape[1]), last)  # (N,L)
-            distance = np.linalg.norm(clips["joints"] - true["joints"][at], axis=-1) / torso(true["joints"])  # (N,L,J)
+            distance = np.linalg.norm(clips["joints"] - true["joints"][at], axis=-1)  # (N,L,J)
+            distance /= torso(true["joints"])
             distances.append(distance[true["visible"][at].astype(bool) & np.isfinite(distance)])
             frames += at.size
             seen += int(np.isfinite(clips["joints"]).all(axis=(2, 3)).sum())

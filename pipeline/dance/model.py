@@ -35,14 +35,14 @@ class Dance(nn.Module):
         layers = {kind: nn.Linear(features, concepts[kind], bias=False) for kind in KINDS if kind in concepts}
         self.layers = nn.ModuleDict(layers)
         self.classifier = nn.Linear(total, classes)
-        # Statistics of the training videos. Standard features make one learning rate fit every backbone.
+        # Statistics of the training videos.
         self.register_buffer("feature_mean", torch.zeros(features))
         self.register_buffer("feature_scale", torch.ones(features))
         self.register_buffer("mean", torch.zeros(total))
         self.register_buffer("scale", torch.ones(total))
 
     def standardise(self, x: Tensor) -> Tensor:  # (B,D) -> (B,D)
-        """Features in units of the training videos' spread."""
+        """Centred features, in units that make one learning rate fit every backbone."""
         return (x - self.feature_mean) / self.feature_scale
 
     def concepts(self, x: Tensor) -> dict[str, Tensor]:  # (B,D) -> kind: (B,M_kind)

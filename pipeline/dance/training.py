@@ -151,9 +151,10 @@ class Options:
         check_every: steps between two looks at the validation loss.
         cutoff: second cut-off; objects and scenes whose cos-cubed similarity on val is not above it are dropped.
         across: reading of Eq. 5, `samples` or `concepts`.
-        standardise: standardise the features, so that one learning rate fits every backbone. Centring takes from a
-            bias-free layer the offset it had through the features' mean; the motion layer gets it back as a bias in
-            training, which z-scoring makes void after it. False: raw features and no bias, as published.
+        standardise: centre the features, and scale each so that all together have a length of about one: one learning
+            rate then fits every backbone, and the initial weights are small against what is learned. Centring takes
+            from a bias-free layer the offset it had through the features' mean; the motion layer gets it back as a
+            bias in training, which z-scoring makes void after it. False: raw features and no bias, as published.
         lam, alpha: penalty of the classifier, Eq. 6.
     """
 
@@ -173,7 +174,8 @@ def fit(data: Data, options: Options) -> dict[str, object]:
     train, val = data.roles["train"], data.roles["val"]
     centre, spread = np.zeros(train.feature.shape[1], np.float32), np.ones(train.feature.shape[1], np.float32)
     if options.standardise:
-        centre, spread = train.feature.mean(axis=0), _spread(train.feature)
+        centre = train.feature.mean(axis=0)
+        spread = _spread(train.feature) * np.float32(np.sqrt(train.feature.shape[1]))  # length of a feature: about one
     x, x_val = (torch.as_tensor((videos.feature - centre) / spread) for videos in (train, val))
     weights = fit_concepts((x, train), (x_val, val), options)
     weights, names = prune(weights, x_val, val, data.names, options.cutoff)

@@ -121,7 +121,7 @@ def train_image_text(
         out: folder of the two files.
         videos: plays to render.
         stills_per_video: frames kept of each play.
-        steps: of 96 images and 256 captions each.
+        steps: of 64 images and 256 captions each.
         seed: of the corpus, the initial weights and the batches.
         bfloat16: train in half precision: faster on CPUs with AMX.
     """
@@ -134,7 +134,7 @@ def train_image_text(
     texts = captions(model, rng)
 
     def loss(visual: nn.Module) -> Tensor:
-        chosen, asked = rng.integers(len(data.frames), size=96), rng.integers(len(texts.needs), size=256)
+        chosen, asked = rng.integers(len(data.frames), size=64), rng.integers(len(texts.needs), size=256)
         return image_text_loss(visual, image_batch(data, chosen, rng), shown[chosen], Captions(texts.embeddings[asked], texts.needs[asked]))
 
     model.visual = fit(model.visual, loss, steps=steps, rate=2e-3, bfloat16=bfloat16)

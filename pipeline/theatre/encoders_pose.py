@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.theatre.encoders_training import Stills, convolution, export, fit, photograph, pixels, stills
+from pipeline.theatre.encoders_training import Stills, convolution, export, fit, photograph, pixels, plays, stills
 from pipeline.theatre.stage import SWAPPED
 
 FRAME = 128  # px, side of the detector's input
@@ -147,18 +147,18 @@ def pose_loss(net: PoseNet, data: Stills, size: int, rng: np.random.Generator, h
     return 100 * F.binary_cross_entropy_with_logits(logits, target)
 
 
-def frame_batch(data: Stills, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def frame_batch(frames: np.ndarray, boxes: np.ndarray, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Pictures (N,FRAME,FRAME,3) uint8, fitted at the top left on grey, and boxes (N,4) in them, NaN where nobody is."""
-    pictures, boxes = [], []
-    for n in rng.integers(len(data.frames), size=size):
-        frame, box = part(data.frames[n], data.box[n], rng)
+    pictures, places = [], []
+    for n in rng.integers(len(frames), size=size):
+        frame, box = part(frames[n], boxes[n], rng)
         scale = FRAME / max(frame.shape[:2])
         small = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)[:FRAME, :FRAME]
         picture = np.full((FRAME, FRAME, 3), GREY, np.uint8)
         picture[: small.shape[0], : small.shape[1]] = photograph(small[None], rng)[0]
         pictures.append(picture)
-        boxes.append(box * scale)
-    return torch.from_numpy(np.stack(pictures)), torch.from_numpy(np.float32(boxes))
+        places.append(box * scale)
+    return torch.from_numpy(np.stack(pictures)), torch.from_numpy(np.float32(places))
 
 
 def part(frame: np.ndarray, box: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -174,16 +174,16 @@ def part(frame: np.ndarray, box: np.ndarray, rng: np.random.Generator) -> tuple[
     return frame, box
 
 
-def detector_loss(net: Detector, data: Stills, size: int, rng: np.random.Generator) -> Tensor:
+def detector_loss(net: Detector, frames: np.ndarray, boxes: np.ndarray, size: int, rng: np.random.Generator) -> Tensor:
     """Cross-entropy of the centre map and, around the centres, one minus the boxes' intersection over union."""
-    pictures, boxes = frame_batch(data, size, rng)
-    maps, boxes = net(pictures).float(), boxes / net.stride
+    pictures, places = frame_batch(frames, boxes, size, rng)
+    maps, places = net(pictures).float(), places / net.stride
     height, width = maps.shape[-2:]
-    near = gaussians((boxes[:, :2] + boxes[:, 2:]) / 2, (height, width), sigma=1.0)  # (N,h,w)
+    near = gaussians((places[:, :2] + places[:, 2:]) / 2, (height, width), sigma=1.0)  # (N,h,w)
     weight = 1 + 20 * near
     centre = (weight * F.binary_cross_entropy_with_logits(maps[:, 0], near, reduction="none")).sum((1, 2)).mean()
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    edges = boxes.nan_to_num(0.0)[..., None, None]  # (N,4,1,1)
+    edges = places.nan_to_num(0.0)[..., None, None]  # (N,4,1,1)
     sides = torch.stack([x - edges[:, 0], y - edges[:, 1], edges[:, 2] - x, edges[:, 3] - y], dim=1).clamp(min=0)
     overlap = intersection_over_union(maps[:, 1:], sides)
     return centre + 2 * ((1 - overlap) * near).sum() / near.sum().clamp(min=1)
@@ -218,13 +218,16 @@ def train_pose(
         bfloat16: train in half precision: twice as fast on CPUs with AMX.
     """
     data = stills(seed, videos, stills_per_video)
+    empty = np.stack([play.frames[0] for play in plays(seed, max(1, videos // 3), empty=True)])
+    frames = np.concatenate([data.frames, empty])
+    boxes = np.concatenate([data.box, np.full((len(empty), 4), np.nan, np.float32)])
     rng = np.random.default_rng(seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         detector, net = Detector(), PoseNet()
     out.mkdir(parents=True, exist_ok=True)
     print("detector")
-    detector = fit(detector, lambda net: detector_loss(net, data, 64, rng), steps=detector_steps, rate=3e-3, bfloat16=bfloat16)
+    detector = fit(detector, lambda net: detector_loss(net, frames, boxes, 64, rng), steps=detector_steps, rate=3e-3, bfloat16=bfloat16)
     export(Boxes(detector), torch.zeros(2, FRAME, FRAME, 3, dtype=torch.uint8), out / "detector.onnx", inputs="frames", output="boxes")
     print("pose net")
     net = fit(net, lambda net: pose_loss(net, data, 64, rng), steps=steps, rate=3e-3, bfloat16=bfloat16)

@@ -37,10 +37,10 @@ class Stills:
     scene: list[str]
 
 
-def plays(seed: int, videos: int) -> Iterator["stage.Performance"]:
-    """Plays of the corpus: motion, objects and scene drawn independently."""
+def plays(seed: int, videos: int, *, empty: bool = False) -> Iterator[stage.Performance]:
+    """Plays of the corpus: motion, objects and scene drawn independently. `empty` leaves out the performers."""
     for script in corpus.scripts(seed, videos):
-        yield stage.perform(script)
+        yield stage.perform(script, empty=empty)
 
 
 def stills(seed: int, videos: int, per_play: int) -> Stills:

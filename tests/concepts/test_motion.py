@@ -33,7 +33,7 @@ def literal_first_neighbours(values):
 
 
 def literal_components(neighbours):
-    """Links i-j where one is the other's first neighbour or both share one (FINCH, Eq. 1), then connected components."""
+    """Links where one is the other's first neighbour or both share one (FINCH, Eq. 1), then connected components."""
     n = len(neighbours)
     label = list(range(n))
     for i in range(n):

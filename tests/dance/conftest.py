@@ -1,4 +1,4 @@
-"""A small world with a known truth: six classes, each a motion (of three) with an object (of two), in any of three scenes.
+"""A small world with a known truth: six classes, each one of three motions with one of two objects, in any scene.
 
 Neither motion nor object alone tells the class; both are linear in the features, with noise.
 """
@@ -78,7 +78,12 @@ def _features_and_pseudo_labels(world: World, mix: np.ndarray, rng: np.random.Ge
         with create(features, "features", ids=ids[shard::2]) as writer:
             for i in ids[shard::2]:
                 writer.add(i, feature=3 + _one_hot(world.truth[i]) @ mix + 0.2 * rng.normal(size=DIM))
-    names = [*OBJECTS, "unicorn", "glitter", *SCENES]  # the unicorn is noise, the glitter did not pass the first cut-off
+    names = [
+        *OBJECTS,
+        "unicorn",
+        "glitter",
+        *SCENES,
+    ]  # the unicorn is noise, the glitter did not pass the first cut-off
     with create(world.pseudo, "pseudo_labels", ids=ids) as writer:
         for i in ids:
             _, o, s = world.truth[i]
@@ -99,8 +104,13 @@ def _poses_and_annotations(world: World, rng: np.random.Generator) -> None:
             true = joints.reshape(-1, 17, 2)
             box = np.concatenate([joints.min(axis=2), joints.max(axis=2)], axis=2)
             seen = {"confidence": np.ones(joints.shape[:3]), "box": box, "start": [0, FRAMES], "size": [240, 320]}
-            poses.add(i, joints=joints + [3, 4], **seen)
+            poses.add(i, joints=joints + np.array([3, 4]), **seen)
             annotations.add(
-                i, primitive=np.full(len(true), m), joints=true, visible=np.ones((len(true), 17)), objects=np.eye(2)[o], scene=s
+                i,
+                primitive=np.full(len(true), m),
+                joints=true,
+                visible=np.ones((len(true), 17)),
+                objects=np.eye(2)[o],
+                scene=s,
             )
         annotations.share(primitives=MOTIONS, object_names=["A ball", "rope"], scene_names=SCENES)

@@ -106,7 +106,9 @@ def test_the_forward_pass_is_standardise_project_z_score_and_classify():
         z = [sum(layers[m, d] * features[d] for d in range(5)) for m in range(6)]
         z = [(z[m] - model.mean[m]) / model.scale[m] for m in range(6)]
         torch.testing.assert_close(activation[i], torch.stack(z))
-        logits = [sum(model.classifier.weight[c, m] * z[m] for m in range(6)) + model.classifier.bias[c] for c in range(4)]
+        logits = [
+            sum(model.classifier.weight[c, m] * z[m] for m in range(6)) + model.classifier.bias[c] for c in range(4)
+        ]
         torch.testing.assert_close(score[i], torch.stack(logits))
 
 

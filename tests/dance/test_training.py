@@ -23,7 +23,7 @@ def trained(world, tmp_path_factory):
 
 
 def test_the_bottleneck_recovers_planted_concepts_and_classes(world, trained):
-    model, predictions = trained
+    _, predictions = trained
     test = Manifest.read(world.manifest).ids("test")
     activation = predictions.rows("activation", test)
     concept = predictions["concept"].tolist()

@@ -3,7 +3,9 @@ import json
 import sys
 from pathlib import Path
 
+# Jobs run this project with this Python; `--use-conda` puts an environment's before it.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")]))
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 sys.path.insert(0, workflow.basedir)
 
 from pipeline import cli, encoders

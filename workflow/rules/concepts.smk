@@ -52,6 +52,7 @@ rule motion_labels:
 rule ask:
     input:
         manifest=videos,
+        lists=[] if config["answers"].endswith(".jsonl") else config["answers"],
     output:
         path("concepts/answers.jsonl"),
     params:

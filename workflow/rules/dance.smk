@@ -47,3 +47,63 @@ rule predict:
         runtime=30,
     shell:
         "python -m pipeline predict --model {input.model} --features {input.features} --out {output} > {log} 2>&1"
+
+
+# Figures over all seeds, beside the baselines and with each kind of concept left out.
+rule dance_evaluate:
+    input:
+        manifest=videos,
+        models=expand(path("dance/model-{seed}.h5"), seed=SEEDS),
+        features=shards("backbone"),
+        poses=shards("pose"),
+        motion=path("concepts/motion_labels.h5"),
+        pseudo=path("concepts/pseudo_labels.h5"),
+        annotations=config.get("annotations", []),
+    output:
+        path("dance/metrics.json"),
+    params:
+        run=config["run"],
+        annotations=config.get("annotations", "none"),
+        options=options("dance_evaluate", "protocol"),
+        digest=digest("dance_evaluate"),
+    log:
+        path("logs/dance_evaluate.log"),
+    benchmark:
+        path("benchmarks/dance_evaluate.tsv")
+    conda:
+        "../../envs/models.yaml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    shell:
+        "python -m pipeline dance_evaluate --models {input.models} --features {input.features} --poses {input.poses}"
+        " --motion {input.motion} --pseudo {input.pseudo} --manifest {input.manifest} --out {output} --run {params.run}"
+        " --annotations {params.annotations} {params.options} > {log} 2>&1"
+
+
+# What the report draws of the model of the first seed: contributions, weights, interventions.
+rule dance_explain:
+    input:
+        manifest=videos,
+        model=path(f"dance/model-{SEEDS[0]}.h5"),
+        predictions=path(f"dance/predictions-{SEEDS[0]}.h5"),
+        motion=path("concepts/motion_labels.h5"),
+        concepts=path("concepts/motion.h5"),
+    output:
+        path("dance/explanations.json"),
+    params:
+        options=options("dance_explain", "protocol"),
+        digest=digest("dance_explain"),
+    log:
+        path("logs/dance_explain.log"),
+    benchmark:
+        path("benchmarks/dance_explain.tsv")
+    conda:
+        "../../envs/models.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    shell:
+        "python -m pipeline dance_explain --model {input.model} --predictions {input.predictions} --motion {input.motion}"
+        " --concepts {input.concepts} --manifest {input.manifest} --out {output} {params.options} > {log} 2>&1"

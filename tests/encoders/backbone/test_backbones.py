@@ -112,7 +112,7 @@ def test_no_clips_give_no_rows(backbone):
     assert backbone.encode([]).shape == (0, backbone.dim)
 
 
-# Each against its library ------------------------------------------------------------------------------------------------
+# Each against its library ----------------------------------------------------------------------------------------
 
 
 def a_clip(frames: int = 4, height: int = 48, width: int = 64) -> np.ndarray:
@@ -207,7 +207,7 @@ def test_an_onnx_graph_of_pictures_is_averaged_over_the_clip(tmp_path):
     np.testing.assert_allclose(encoder.encode([clip])[0], expected, rtol=1e-5)
 
 
-# What goes wrong ---------------------------------------------------------------------------------------------------------
+# What goes wrong ----------------------------------------------------------------------------------------
 
 
 def test_a_checkpoint_of_another_model_is_refused_by_its_first_strange_key(tmp_path):
@@ -276,7 +276,7 @@ def test_an_onnx_output_that_is_not_there_is_named_beside_those_that_are(tmp_pat
         encoders.load("backbone", spec)
 
 
-# Imported features -------------------------------------------------------------------------------------------------------
+# Imported features ----------------------------------------------------------------------------------------
 
 
 def test_imported_features_are_the_mean_over_the_clips_of_a_video(tmp_path):

@@ -104,7 +104,7 @@ def test_nothing_in_gives_nothing_out(written, frames):
     assert encoder.images(frames[:0]).shape == (0, encoder.dim) and encoder.texts([]).shape == (0, encoder.dim)
 
 
-# Locked text -------------------------------------------------------------------------------------------------------------
+# Locked text ----------------------------------------------------------------------------------------
 
 
 def test_a_locked_text_tower_is_not_in_the_checkpoint_and_is_the_sentence_encoder(tmp_path):
@@ -172,7 +172,7 @@ def test_a_text_tower_of_open_clips_own_may_not_be_left_out(tmp_path):
         encoders.load("image_text", spec)
 
 
-# By name -----------------------------------------------------------------------------------------------------------------
+# By name ----------------------------------------------------------------------------------------
 
 
 def test_a_model_of_open_clip_loads_from_a_file_by_its_name(tmp_path, frames, monkeypatch):

@@ -155,3 +155,24 @@ def test_files_that_do_not_fit_are_named(tmp_path):
 def brightness_free(path: Path) -> Path:
     nodes = [helper.make_node("Cast", ["images"], ["values"], to=TensorProto.FLOAT)]
     return save(path, nodes, ("images", TensorProto.UINT8, ["n", "h", "w", 3]), {"values": ["n", "h", "w", 3]})
+
+
+def test_yolox_is_given_blue_before_red_and_its_box_comes_back_in_pixels_of_the_frame(encoder):
+    """One row says: a person of 8 x 16 input pixels around (12, 12), which is 24 x 48 around (36, 36) in the frame."""
+
+    class Yolox:
+        width = height = SIDE
+
+        def __call__(self, images: np.ndarray) -> list[np.ndarray]:
+            self.images = images
+            rows = np.zeros((len(images), 16 + 4 + 1, 85), np.float32)
+            rows[:, 5] = [0.5, 0.5, np.log(1), np.log(2), 0.9, 1, *[0] * 79]  # second row and column of stride 8
+            return [rows]
+
+    encoder.detector, encoder.detector_format = Yolox(), "yolox"
+    red = np.zeros((1, 96, 96, 3), np.uint8)
+    red[..., 0] = 255
+    ((boxes, scores),) = encoder.detect(red)
+    np.testing.assert_allclose(boxes, [[24, 12, 48, 60]])
+    np.testing.assert_allclose(scores, [0.9], rtol=1e-6)
+    assert encoder.detector.images[0, 0, 0].tolist() == [0, 0, 255]

@@ -39,8 +39,13 @@ def save_pose(folder: Path, experts: int = 1) -> str:
 
 
 def save_detector(folder: Path) -> str:
-    backbone = RTDetrResNetConfig(embedding_size=8, hidden_sizes=[8, 8, 16, 16], depths=[1, 1, 1, 1], layer_type="basic",
-                                  out_features=["stage2", "stage3", "stage4"])  # fmt: skip
+    backbone = RTDetrResNetConfig(
+        embedding_size=8,
+        hidden_sizes=[8, 8, 16, 16],
+        depths=[1, 1, 1, 1],
+        layer_type="basic",
+        out_features=["stage2", "stage3", "stage4"],
+    )
     config = RTDetrConfig(
         backbone_config=backbone, encoder_hidden_dim=16, encoder_in_channels=[8, 16, 16], encoder_ffn_dim=16,
         encoder_attention_heads=2, d_model=16, decoder_in_channels=[16, 16, 16], decoder_ffn_dim=16, decoder_layers=1,
@@ -85,7 +90,7 @@ def test_boxes_lie_within_the_frame_and_hold_people_only(encoder):
     encoder.person = 1
     rackets = sum(len(scores) for _, scores in encoder.detect(FRAMES))
     encoder.person = 0
-    assert 0 < people and people + rackets <= 5 * 10
+    assert people > 0 and people + rackets <= 5 * 10
 
 
 def test_joints_do_not_depend_on_the_batch(encoder, monkeypatch):
