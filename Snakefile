@@ -20,7 +20,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/concepts.smk"
 include: "workflow/rules/dance.smk"
-# include: "workflow/rules/report.smk"
+include: "workflow/rules/report.smk"
 
 
 # Everything that the config asks for.

@@ -89,7 +89,7 @@ def turned(path: Path, source: Path, degrees: int) -> Path:
 
 
 def cut_without_encoding(path: Path, source: Path, frames: int) -> Path:
-    """A copy without the first frames, as a stream copy makes it: they stay in the file, and an edit list hides them."""
+    """A copy without the first frames, as a stream copy makes it: they stay in the file, hidden by an edit list."""
     with av.open(str(source)) as old, av.open(str(path), "w") as new:
         track = old.streams.video[0]
         copy = new.add_stream_from_template(track)

@@ -254,6 +254,11 @@ def test_what_is_no_artifact_is_refused_in_words(content: bytes | None, tmp_path
         assert caught.value.mend
 
 
+def test_every_array_carries_a_checksum(tmp_path: Path) -> None:
+    with h5py.File(write(tmp_path / "a.h5", KINDS["pose"])) as file:
+        assert all(file[name].fletcher32 for name in [*KINDS["pose"].arrays, "video_id", "offsets/clip"])
+
+
 def test_a_cut_file_is_refused(tmp_path: Path) -> None:
     path = features(tmp_path / "a.h5", {"a": [1]})
     path.write_bytes(path.read_bytes()[:-100])

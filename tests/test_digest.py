@@ -12,7 +12,8 @@ from pipeline import digest
 
 PACKAGE = {
     "__init__": "",
-    "stage": '"""A stage."""\nfrom pipeline import helper\n\ndef run():\n    from pipeline.lazy import thing\n    return 1\n',
+    "stage": '"""A stage."""\nfrom pipeline import helper\n\n'
+    "def run():\n    from pipeline.lazy import thing\n    return 1\n",
     "helper": "from .deep.leaf import VALUE\nfrom pipeline.errors import ChoreoError\nimport pipeline.plain as p\n",
     "lazy": "from pipeline import artifacts\nthing = 1\n",
     "plain": "import os\nPLAIN = 1\n",

@@ -121,10 +121,11 @@ def test_times_are_those_of_the_file_and_not_of_an_even_rate(tmp_path: Path) -> 
 
 
 def test_times_rise_where_the_container_keeps_none_for_b_frames(tmp_path: Path) -> None:
-    path = film(tmp_path / "a.avi", codec="mpeg4", options={"bf": "2"})
+    path = film(tmp_path / "a.avi", options={"bf": "2", "b-adapt": "0"})
     _, times = frames(path)
     assert len(times) == probe(path).frames == 30
-    assert np.diff(times) == pytest.approx(np.full(29, 0.04), abs=1e-6)
+    assert (np.diff(times) > 0).all()
+    assert times == pytest.approx(0.04 * np.arange(30), abs=0.081)  # they can be late by the frames that are reordered
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
@@ -134,7 +135,7 @@ def test_what_an_edit_list_hides_is_not_shown(decoder: str, tmp_path: Path) -> N
     assert probe(path).frames == 22
     loads(decoder)
     if decoder == "decord":  # it shows all 30
-        with pytest.raises(VideoError, match="decord finds 30 frames .* there are 22"):
+        with pytest.raises(VideoError, match=r"decord finds 30 frames .* there are 22"):
             read(path, [0], decoder)
     else:
         assert len(frames(path, decoder)[0]) == 22

@@ -21,6 +21,7 @@ PARTS = {  # class -> lines through joints; page.js draws the same
 }
 HEAD = (0, 1, 2, 3, 4)
 TRACED = (9, 10, 15, 16)  # wrists and ankles leave a trail
+LEFT, RIGHT, WIDTH = 200, 450, 640  # px of a drawing of two classes: its nodes, and all of it
 SIDE, MARGIN, ABSENT = 254, 16, 255  # the square that poses are fitted into; coordinates are bytes, 255 is "not seen"
 
 
@@ -49,10 +50,10 @@ def skeleton(joints: NDArray, words: str, *, own: bool = False) -> Markup:
     poses = fit(np.asarray(joints, dtype=float))
     data = base64.b64encode(poses.tobytes()).decode()
     trails = "".join(f'<path class="trail" d="{_line(poses[:, j])}"/>' for j in TRACED)
-    return Markup(
-        f'<svg class="skeleton{" own" * own}" viewBox="0 0 {SIDE} {SIDE}" role="img" data-poses="{data}" data-frames="{len(poses)}">'
-        f"<title>{escape(words)}</title>{trails}{_person(poses[len(poses) // 2], head_radius(poses))}</svg>"
-    )
+    look = f'class="skeleton{" own" * own}" viewBox="0 0 {SIDE} {SIDE}" role="img"'
+    person = _person(poses[len(poses) // 2], head_radius(poses))
+    title = f"<title>{escape(words)}</title>"
+    return Markup(f'<svg {look} data-poses="{data}" data-frames="{len(poses)}">{title}{trails}{person}</svg>')
 
 
 def still_person(joints: NDArray) -> Markup:
@@ -120,59 +121,61 @@ def sankey(classes: tuple[str, str], links: Sequence[Link]) -> Markup:
 
     Concepts of the first class alone stand on top, shared ones in the middle, those of the second class below.
     """
-    links = sorted(
-        links, key=lambda k: (-(k.weights[0] - k.weights[1]) / (sum(k.weights) or 1), -sum(k.weights), k.name)
-    )
+
+    def order(link: Link) -> tuple[float, float, str]:
+        one, two = link.weights
+        return (two - one) / (one + two or 1), -one - two, link.name
+
+    links = sorted(links, key=order)
     totals = [sum(k.weights[c] for k in links) for c in (0, 1)]
-    scale = 130 / max(*totals, 1e-9)
-    left, right, y = 230, 590, 12.0
-    tops, ribbons, labels = [], [], []
-    for k in links:
-        height = max(sum(k.weights) * scale, 40 if k.poses is not None else 22)
-        tops.append(y + (height - sum(k.weights) * scale) / 2)
-        y += height + 8
-    total = max(y + 4, sum(totals) * scale + 60)
-    gap = (total - sum(totals) * scale) / 3
-    at = [gap, 2 * gap + totals[0] * scale]  # top of each class
-    for c in (0, 1):
-        middle, height = at[c] + totals[c] * scale / 2, max(totals[c] * scale, 2)
-        ribbons.append(f'<rect class="node" x="{right}" y="{at[c]:.1f}" width="8" height="{height:.1f}"/>')
-        labels.append(
-            f'<text class="class" x="{right + 18}" y="{middle + 5:.1f}">{escape(shorten(classes[c], 30))}</text>'
-        )
-    for k, top in zip(links, tops, strict=True):
-        thick, shared = sum(k.weights) * scale, min(k.weights) > 0
-        middle = top + thick / 2
+    scale = 130 / max(*totals, 1e-9)  # px a logit
+    rows = [max(sum(k.weights) * scale, 40 if k.poses is not None else 22) for k in links]
+    height = max(sum(rows) + 8 * len(rows) + 16, sum(totals) * scale + 60)
+    gap = (height - sum(totals) * scale) / 3
+    to = [gap, 2 * gap + totals[0] * scale]  # where the next band arrives at each class
+    marks = [_class(classes[c], to[c], totals[c] * scale) for c in (0, 1)]
+    y = (height - sum(rows) - 8 * (len(rows) - 1)) / 2
+    for k, row in zip(links, rows, strict=True):
+        top = y + (row - sum(k.weights) * scale) / 2
+        marks.append(_concept(k, top, sum(k.weights) * scale))
         for c in (0, 1):
             width = k.weights[c] * scale
             if width > 0:
                 words = f"{k.name} speaks for {classes[c]}: {k.weights[c]:+.2f}"
-                a, b = top + width / 2, at[c] + width / 2
-                ribbons.append(
-                    f'<path class="ribbon {k.kind}" stroke-width="{max(width, 0.8):.1f}" d="M{left + 8} {a:.1f}C{left + 170} {a:.1f}'
-                    f' {right - 170} {b:.1f} {right} {b:.1f}"><title>{escape(words)}</title></path>'
-                )
-                top, at[c] = top + width, at[c] + width
-        ribbons.append(
-            f'<rect class="node {k.kind}" x="{left}" y="{middle - thick / 2:.1f}" width="8" height="{max(thick, 1):.1f}"/>'
-        )
-        room = 46 if k.poses is not None else 0
-        name = (
-            f'<tspan class="both">both · </tspan>{escape(shorten(k.name, 24))}'
-            if shared
-            else escape(shorten(k.name, 30))
-        )
-        labels.append(f'<text x="{left - 10 - room}" y="{middle + 4:.1f}" text-anchor="end">{name}</text>')
-        if k.poses is not None:
-            poses = fit(np.asarray(k.poses, dtype=float))
-            labels.append(
-                f'<svg class="skeleton still" x="{left - 50}" y="{middle - 21:.1f}" width="42" height="42"'
-                f' viewBox="0 0 {SIDE} {SIDE}">{_person(poses[len(poses) // 2], head_radius(poses))}</svg>'
-            )
-    return Markup(
-        f'<svg class="sankey" viewBox="0 0 800 {total:.0f}" role="img"><title>Concepts that speak for {escape(classes[0])}'
-        f" or {escape(classes[1])}</title>{''.join(ribbons)}{''.join(labels)}</svg>"
-    )
+                marks.append(_band(k.kind, top + width / 2, to[c] + width / 2, width, words))
+                top, to[c] = top + width, to[c] + width
+        y += row + 8
+    title = f"<title>Concepts that speak for {escape(classes[0])} or {escape(classes[1])}</title>"
+    box = f"0 0 {WIDTH} {height:.0f}"
+    return Markup(f'<svg class="sankey" viewBox="{box}" role="img">{title}{"".join(marks)}</svg>')
+
+
+def _class(name: str, top: float, height: float) -> str:
+    node = f'<rect class="node" x="{RIGHT}" y="{top:.1f}" width="8" height="{max(height, 2):.1f}"/>'
+    text = f'<text class="class" x="{RIGHT + 18}" y="{top + height / 2 + 5:.1f}">{escape(shorten(name, 22))}</text>'
+    return node + text
+
+
+def _concept(link: Link, top: float, height: float) -> str:
+    """A concept's node and name; a motion concept also has its person."""
+    middle, room = top + height / 2, 0 if link.poses is None else 46
+    node = f'<rect class="node {link.kind}" x="{LEFT}" y="{top:.1f}" width="8" height="{max(height, 1):.1f}"/>'
+    both = '<tspan class="both">both · </tspan>' if min(link.weights) > 0 else ""
+    name = escape(shorten(link.name, 18 if both else 25))
+    text = f'<text x="{LEFT - 10 - room}" y="{middle + 5:.1f}" text-anchor="end">{both}{name}</text>'
+    if link.poses is None:
+        return node + text
+    poses = fit(np.asarray(link.poses, dtype=float))
+    person = _person(poses[len(poses) // 2], head_radius(poses))
+    place = f'x="{LEFT - 50}" y="{middle - 21:.1f}" width="42" height="42" viewBox="0 0 {SIDE} {SIDE}"'
+    return f'{node}{text}<svg class="skeleton" {place}>{person}</svg>'
+
+
+def _band(kind: str, start: float, end: float, width: float, words: str) -> str:
+    bend = (RIGHT - LEFT) // 2
+    path = f"M{LEFT + 8} {start:.1f}C{LEFT + bend} {start:.1f} {RIGHT - bend} {end:.1f} {RIGHT} {end:.1f}"
+    title = f"<title>{escape(words)}</title>"
+    return f'<path class="ribbon {kind}" stroke-width="{max(width, 0.8):.1f}" d="{path}">{title}</path>'
 
 
 def shorten(text: str, limit: int) -> str:
@@ -185,40 +188,35 @@ def shorten(text: str, limit: int) -> str:
 
 def confusion(counts: NDArray, classes: Sequence[str]) -> Markup:
     """Videos by true class (row) and predicted class (column): (C,C); a cell is as dark as its share of the row."""
-    n = len(classes)
-    cell = int(np.clip(620 / n, 6, 42))
-    named = cell >= 9
+    cell = int(np.clip(620 / len(classes), 6, 42))
     size = min(13, cell - 1)
-    room = 16 + (int(0.56 * size * min(32, max(map(len, classes)))) if named else 0)
-    top = int(room * 0.75) if named else 16
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    marks = []
-    for i, truth in enumerate(classes):
-        x, y = room + i * cell, top + i * cell
-        if named:
-            name = escape(shorten(truth, 32))
-            marks.append(
-                f'<text x="{room - 6}" y="{y + cell / 2 + 4:.0f}" text-anchor="end" font-size="{size}">{name}</text>'
-            )
-            place = f"translate({x + cell / 2 + 3:.0f} {top - 6}) rotate(-45)"
-            marks.append(f'<text transform="{place}" font-size="{size}">{name}</text>')
-        for j, told in enumerate(classes):
-            if not counts[i, j]:
-                continue
-            x = room + j * cell
-            words = f"{counts[i, j]:g} of {counts[i].sum():g} videos of {truth}: told as {told}"
-            marks.append(
-                f'<rect class="{"right" if i == j else "wrong"}" x="{x + 1}" y="{y + 1}" width="{cell - 2}" height="{cell - 2}"'
-                f' fill-opacity="{0.12 + 0.88 * share[i, j]:.2f}"><title>{escape(words)}</title></rect>'
-            )
-            if cell >= 18:
-                dark = " on-dark" if share[i, j] > 0.5 else ""
-                place = f'x="{x + cell / 2:.0f}" y="{y + cell / 2 + 4:.0f}"'
-                marks.append(f'<text class="count{dark}" {place} text-anchor="middle">{counts[i, j]:g}</text>')
-    end = n * cell
-    width, height = room + end + int(room * 0.6), top + end + 2
-    frame = f'<rect class="frame" x="{room}" y="{top}" width="{end}" height="{end}"/>'
-    return Markup(
-        f'<svg class="confusion" viewBox="0 0 {width} {height}" style="max-width:{width}px" role="img">'
-        f"<title>Test videos by true and predicted class</title>{frame}{''.join(marks)}</svg>"
-    )
+    left = 16 + (int(0.56 * size * min(32, max(map(len, classes)))) if size >= 8 else 0)  # room for the names
+    top = int(0.75 * left)
+    side = len(classes) * cell
+    marks = [f'<rect class="frame" x="{left}" y="{top}" width="{side}" height="{side}"/>']
+    if size >= 8:
+        for i, name in enumerate(classes):
+            text = escape(shorten(name, 32))
+            at = f'x="{left - 6}" y="{top + (i + 0.5) * cell + 0.35 * size:.0f}" text-anchor="end"'
+            turned = f'transform="translate({left + (i + 0.5) * cell + 3:.0f} {top - 6}) rotate(-45)"'
+            marks += [f'<text {where} font-size="{size}">{text}</text>' for where in (at, turned)]
+    for i, j in np.argwhere(counts > 0):
+        words = f"{counts[i, j]} of {counts[i].sum()} videos of {classes[i]}: told as {classes[j]}"
+        share = counts[i, j] / counts[i].sum()
+        marks.append(_cell(left + j * cell, top + i * cell, cell, share, i == j, counts[i, j], words))
+    width, height = left + side + int(0.6 * left), top + side + 2
+    box = f'viewBox="0 0 {width} {height}" style="max-width:{width}px"'
+    title = "<title>Test videos by true and predicted class</title>"
+    return Markup(f'<svg class="confusion" {box} role="img">{title}{"".join(marks)}</svg>')
+
+
+def _cell(x: int, y: int, side: int, share: float, right: bool, count: int, words: str) -> str:
+    inset = 1 if side > 10 else 0
+    place = f'x="{x + inset}" y="{y + inset}" width="{side - 2 * inset}" height="{side - 2 * inset}"'
+    look = f'class="{"right" if right else "wrong"}" fill-opacity="{0.2 + 0.8 * share:.2f}"'
+    square = f"<rect {look} {place}><title>{escape(words)}</title></rect>"
+    if side < 18:
+        return square
+    dark = " on-dark" if share > 0.5 else ""
+    middle = f'x="{x + side / 2:.0f}" y="{y + side / 2 + 4:.0f}" text-anchor="middle"'
+    return f'{square}<text class="count{dark}" {middle}>{count}</text>'

@@ -18,6 +18,7 @@ from pipeline.report import figures, sections
 
 FOLDER = Path(__file__).parent
 ENCODERS = {"pose": "Poses", "features": "Backbone", "embeddings": "Images and texts"}  # by the artifact they make
+NEEDED = {"protocol", "classes", "concepts", "confusion", "weights", "motion", "pairs", "videos", "edits"}
 
 
 def report(
@@ -46,21 +47,25 @@ def report(
         manifest: the videos, whose frames are shown where their files can be read.
         artifacts: others whose provenance is told; poses among them are drawn beside the motion concepts. May be empty.
         out: page to write.
-        title: name of the run, where no metrics tell it.
+        title: name of the run; the one in the metrics when empty.
         frames: frames in the film strip of a video.
 
     Raises:
         ChoreoError: an input is missing or has another form.
     """
+    files = [manifest, vocabulary, dropped, failures, explanations, *metrics]
+    known = [*artifacts, motion, pseudo]
+    for path in [*files, *known]:
+        if not path.is_file():
+            raise ChoreoError(f"there is no {path}", "the stage that writes it has not run", "run it, or `snakemake`")
     figured = [read_metrics(path) for path in metrics]
     explained = _read(explanations)
     videos = Manifest.read(manifest)
     kinds = {path: _kind(path) for path in artifacts}
-    known = [*artifacts, motion, pseudo]
     counts = np.array(explained["confusion"])
     fates = sections.fates(explained, vocabulary, dropped, pseudo)
     chance = float(counts.sum(axis=1).max(initial=0) / max(counts.sum(), 1))
-    provenance = sections.provenance(known, [manifest, vocabulary, dropped, failures, explanations, *metrics])
+    provenance = sections.provenance(known, files)
     models = {row["name"]: row["model"] for row in provenance}
     page = _template().render(
         run=title or next((m["run"] for m in figured if m["run"]), "") or "A run",
@@ -102,11 +107,17 @@ def _template():
 
 def _read(path: Path) -> dict:
     try:
-        return json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
+        explained = json.loads(path.read_text())
+        missing = NEEDED - explained.keys()
+    except (ValueError, AttributeError):
+        missing = NEEDED
+    if missing:
         raise ChoreoError(
-            f"{path} cannot be read: {error}", "the stage dance_explain has not run", "run it, or `snakemake`"
-        ) from error
+            f"{path} lacks {', '.join(sorted(missing))}",
+            "it is no output of dance_explain, or one of another version",
+            "delete it and run again",
+        )
+    return explained
 
 
 def _kind(path: Path) -> str:

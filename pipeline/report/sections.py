@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,8 @@ MEANINGS = {
     "concepts/object": ("Object concepts", "in the model"),
     "concepts/scene": ("Scene concepts", "in the model"),
 }
+DETAILS = {name for name in MEANINGS if name.startswith(("accuracy/", "concepts/"))}
+DETAILS |= {"motion/test_accuracy", "motion/clips", "pose/found"}  # folded away
 SHARES = {"share"}
 LIMIT = 6  # concepts of each class in a drawing of two classes
 
@@ -74,9 +76,10 @@ class Bar:
     shown: str
     left: float
     width: float
-    against: bool = False  # the concept is less active than usual: NOT
     href: str = ""
     picture: Markup | str = ""
+    how: str = ""  # activation × weight
+    against: bool = False  # the concept is less active than usual: NOT
 
 
 def signed(hundredths: int) -> str:
@@ -116,13 +119,13 @@ class Names:
         name = self.concepts[concept]["name"]
         return f"motion {name}" if self.kind(concept) == "motion" else name
 
-    def bar(self, concept: int, value: float, span: tuple[float, float], *, against: bool = False) -> Bar:
+    def bar(self, concept: int, value: float, span: tuple[float, float]) -> Bar:
         """The bar of a concept's weight or contribution."""
         kind, poses = self.kind(concept), self.poses.get(concept)
         href = f"motion-{self.concepts[concept]['name']}" if poses is not None else ""
         picture = figures.still_person(poses) if poses is not None else ""
-        shown = signed(rounded(value))
-        return Bar(self.name(concept), kind, value, shown, *place(value, *span), against, href, picture)
+        left, width = place(value, *span)
+        return Bar(self.name(concept), kind, value, signed(rounded(value)), left, width, href, picture)
 
 
 # Head and figures ------------------------------------------------------------------------------------------------
@@ -150,13 +153,14 @@ def lead(metrics: Sequence[Mapping[str, Any]], explained: Explained) -> str:
     if probe := shown.get("accuracy/probe"):
         text += f"; a linear probe on the same features, which explains nothing, of {percent(probe['mean'])}"
     kinds = Counter(c["kind"] for c in explained["concepts"])
-    found = " and ".join(f"{kinds[k]} {k}{'s' * (k != 'motion')}" for k in ("motion", "object", "scene") if kinds[k])
-    return f"{text}. Every score is a sum over {found.replace(' and ', ', ', found.count(' and ') - 1)} concepts."
+    found = [f"{kinds[k]} {k}" for k in ("motion", "object", "scene") if kinds[k]]
+    listed = " and ".join(filter(None, [", ".join(found[:-1]), found[-1]]))
+    return f"{text}. Every score is a sum over {listed} concepts."
 
 
 def percent(share: float) -> str:
     """A share in percent, with one digit after the point."""
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:.1f}\u00a0%"
 
 
 def protocols(metrics: Sequence[Mapping[str, Any]], explained: Explained) -> list[tuple[str, str, bool]]:
@@ -170,10 +174,12 @@ def scores(metrics: Mapping[str, Any], chance: float) -> dict[str, Any]:
     found, paper = metrics["figures"], metrics["paper"]
     words = ACCURACY | {"accuracy": (metrics["model"].upper(), ACCURACY["accuracy"][1])}
     others = [*(n for n in MEANINGS if n in found), *sorted(found.keys() - MEANINGS.keys() - words.keys())]
+    rows = [_score(n, found[n], paper.get(n), MEANINGS.get(n, (n, ""))) for n in others]
     return {
         "name": metrics["model"],
         "accuracy": [_score(n, found[n], paper.get(n), words[n]) for n in words if n in found],
-        "others": [_score(n, found[n], paper.get(n), MEANINGS.get(n, (n, ""))) for n in others],
+        "others": [r for n, r in zip(others, rows, strict=True) if n not in DETAILS],
+        "details": [r for n, r in zip(others, rows, strict=True) if n in DETAILS],
         "published": any(n in paper for n in others),
         "chance": percent(chance) if chance else "",
         "chance_at": round(100 * chance, 2),
@@ -199,7 +205,7 @@ def _shown(mean: float, std: float | None, unit: str) -> str:
     text = f"{100 * mean:.1f}" if share else f"{mean:.0f}" if mean == int(mean) and not std else f"{mean:.2f}"
     if std is not None:
         text += f" ± {100 * std:.1f}" if share else f" ± {std:.2f}"
-    return f"{text} %" if share else f"{text} {unit}".removesuffix(" concepts").removesuffix(" weights").rstrip()
+    return f"{text}\u00a0%" if share else f"{text} {unit}".removesuffix(" concepts").removesuffix(" weights").rstrip()
 
 
 # Concepts --------------------------------------------------------------------------------------------------------
@@ -235,7 +241,7 @@ def _commonest(classes: Counter[str], count: int = 3) -> str:
     """`60 % lifting a box, 40 % waving`: the classes that a cluster's clips come from most."""
     total = sum(classes.values())
     first = sorted(classes.items(), key=lambda item: (-item[1], item[0]))[:count]
-    return ", ".join(f"{100 * n / total:.0f} % {name}" for name, n in first)
+    return ", ".join(f"{100 * n / total:.0f}\u00a0% {name}" for name, n in first)
 
 
 def _still(manifest: Manifest, video_id: str, frame: int) -> thumbnails.Thumbnail | None:
@@ -298,9 +304,7 @@ def classes(explained: Explained, positive: int = 7, negative: int = 4) -> list[
         chosen = [w for w in ordered if w[1] > 0][:positive] + [w for w in ordered if w[1] < 0][-negative:]
         span = room([w for _, w in chosen])
         left = len(weights) - len(chosen)
-        note = (
-            f"{left} smaller weights are left out." if left else "All weights are shown." if chosen else "No weights."
-        )
+        note = f"{left} weight{'s' * (left > 1)} nearer to 0 left out." if left else "" if chosen else "No weights."
         bars = [names.bar(m, w, span) for m, w in chosen]
         result.append({"name": name, "bars": bars, "zero": place(0, *span)[0], "note": note})
     return result
@@ -380,23 +384,39 @@ def _video(
 def contributions(explained: Explained, names: Names, v: Mapping[str, Any]) -> tuple[list[Bar], float]:
     """Contributions to the predicted class, largest first, then all others and the bias; and where 0 lies.
 
-    What is shown adds up to the logit that is shown, to the last digit: the others take what rounding leaves.
+    What is shown adds up to the logit that is shown, to the last digit.
     """
-    total, bias = rounded(v["scores"][v["predicted"]]), rounded(v["bias"])
-    others = total - bias - sum(rounded(value) for *_, value in v["bars"])
-    count = len(explained["weights"][v["predicted"]]) - len(v["bars"])
-    span = room([*(value for *_, value in v["bars"]), others / 100, bias / 100])
-    bars = [names.bar(m, value, span, against=activation < 0) for m, activation, _, value in v["bars"]]
-    for name, value in ((f"sum of {count} others", others), ("bias", bias)):
-        bars.append(Bar(name, "rest", value / 100, signed(value), *place(value / 100, *span)))
+    values = [*(value for *_, value in v["bars"]), v["rest"], v["bias"]]
+    shown = [signed(n) for n in apportion(values, rounded(v["scores"][v["predicted"]]))]
+    span = room(values)
+    bars = []
+    for (m, activation, weight, value), text in zip(v["bars"], shown, strict=False):
+        how = f"{signed(rounded(activation))} × {signed(rounded(weight))}"
+        bars.append(replace(names.bar(m, value, span), shown=text, how=how, against=activation < 0))
+    others = len(explained["weights"][v["predicted"]]) - len(v["bars"])
+    words = (f"sum of {others} other{'s' * (others > 1)}", "bias")
+    for name, value, text in zip(words, values[-2:], shown[-2:], strict=True):
+        if name == "bias" or others > 0:
+            bars.append(Bar(name, "rest", value, text, *place(value, *span)))
     return bars, place(0, *span)[0]
+
+
+def apportion(values: Sequence[float], total: int) -> list[int]:
+    """Values in hundredths that add up to `total`: where rounding falls short, the entries that lost most give way."""
+    exact = 100 * np.asarray(values, dtype=float)
+    shown = exact.round().astype(int)
+    short = total - int(shown.sum())
+    lost = np.sign(short) * (exact - shown)
+    lost[exact == 0] = -np.inf  # what is nothing stays nothing
+    shown[np.argsort(-lost, kind="stable")[: abs(short)]] += np.sign(short)
+    return shown.tolist()
 
 
 def odds(score: Sequence[float], labels: Sequence[str], count: int = 3) -> str:
     """The likeliest classes with their probabilities."""
     share = softmax(score)
     first = np.argsort(-share, kind="stable")[:count]
-    return " · ".join(f"{100 * share[c]:.0f} % {labels[c]}" for c in first)
+    return " · ".join(f"{100 * share[c]:.0f}\u00a0% {labels[c]}" for c in first)
 
 
 def moving_pairs(names: Names, v: Mapping[str, Any], poses: Artifact | None, count: int = 3) -> list[dict[str, Any]]:
@@ -443,11 +463,11 @@ def edits(explained: Explained) -> list[dict[str, Any]]:
     return [dict(e) | words for e, words in zip(explained["edits"], said, strict=True)]
 
 
-def confused(counts: NDArray, labels: Sequence[str]) -> list[tuple[str, str, int, int]]:
-    """True class, predicted class, number of videos and of all videos of the class, most first."""
+def confused(counts: NDArray, labels: Sequence[str], count: int = 100) -> list[tuple[str, str, int, int]]:
+    """True class, predicted class, number of videos and of all videos of the class: the first `count`, most first."""
     wrong = [(i, j) for i, j in np.argwhere(counts > 0) if i != j]
     wrong.sort(key=lambda ij: -counts[ij])
-    return [(labels[i], labels[j], int(counts[i, j]), int(counts[i].sum())) for i, j in wrong]
+    return [(labels[i], labels[j], int(counts[i, j]), int(counts[i].sum())) for i, j in wrong[:count]]
 
 
 # Provenance ------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from pipeline.theatre.props import OBJECTS
 from pipeline.theatre.scenery import SCENES
 
 FRAMES = 16  # a clip, evenly spread over a video
-SIDE = 64  # px
+SIDE = 128  # px
 
 
 class Moment(nn.Module):
@@ -54,12 +54,18 @@ class Glance(nn.Module):
 
 
 class ClipNet(nn.Module):
-    """(2+1)D convolutions (Tran et al., A Closer Look at Spatiotemporal Convolutions, 2018), a quarter of a clip's frames at the end."""
+    """Two pathways, after SlowFast (Feichtenhofer et al., 2019).
+
+    The fast one sees every frame at half size, through (2+1)D convolutions (Tran et al., A Closer Look at Spatiotemporal
+    Convolutions, 2018), and knows what moves how; the slow one sees two frames in full, and knows what is there.
+    """
+
+    slow_frames = (FRAMES // 4, 3 * FRAMES // 4 - 1)
 
     def __init__(self, dim: int = 192, frames: int = FRAMES) -> None:
         super().__init__()
         self.frames = frames
-        self.net = nn.Sequential(
+        self.fast = nn.Sequential(
             Glance(32, frames),
             convolution(64, 64),
             Moment(64, frames, stride=2),
@@ -69,12 +75,28 @@ class ClipNet(nn.Module):
             Moment(128, frames // 4),
             convolution(128, 128),
         )
-        self.feature = nn.Sequential(nn.Linear(2 * 128 * (frames // 4), dim), nn.BatchNorm1d(dim, affine=False))
+        self.slow = nn.Sequential(
+            convolution(3, 16, stride=2),
+            convolution(16, 32, stride=2),
+            convolution(32, 48),
+            convolution(48, 96, stride=2),
+            convolution(96, 96),
+            convolution(96, 128, stride=2),
+            convolution(128, 128),
+        )
+        self.feature = nn.Sequential(nn.Linear(2 * 128 * (frames // 4 + 1), dim), nn.BatchNorm1d(dim, affine=False))
 
     def forward(self, clips: Tensor) -> Tensor:  # (B,T,H,W,3) uint8 -> (B,D)
-        maps = self.net(pixels(clips.flatten(0, 1)))  # (B*T/4,C,h,w)
-        pooled = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
-        return self.feature(pooled.unflatten(0, (-1, self.frames // 4)).flatten(1))
+        fast = self.fast(pixels(clips[:, :, ::2, ::2].flatten(0, 1)))  # (B*T/4,C,h,w)
+        slow = self.slow(pixels(clips[:, list(self.slow_frames)].flatten(0, 1)))  # (B*2,C,h,w)
+        moments = pooled(fast).unflatten(0, (-1, self.frames // 4)).flatten(1)
+        things = pooled(slow).unflatten(0, (-1, len(self.slow_frames))).amax(1)
+        return self.feature(torch.cat([moments, things], dim=1))
+
+
+def pooled(maps: Tensor) -> Tensor:
+    """Mean and maximum over the picture: (N,C,h,w) -> (N,2C)."""
+    return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
 
 
 @dataclass(frozen=True)

