@@ -36,6 +36,7 @@ SECTIONS = {
     "dance": {"seed", "protocol"},
     "dance_evaluate": {"protocol", "run", "seeds", "annotations"},
     "dance_explain": {"protocol"},
+    "report": {"title"},
 }
 
 TOP: dict[str, dict[str, Any]] = {

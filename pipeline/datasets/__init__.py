@@ -59,6 +59,12 @@ def manifest(
         whole.shard(index, len(shards)).write(path)
 
 
+def module(dataset: dict) -> str:
+    """The module of an adapter, as `pipeline.digest.source_digest` takes it."""
+    adapter(dataset)
+    return ADAPTERS[dataset["name"]].removeprefix("pipeline.")
+
+
 def adapter(dataset: dict) -> Callable[..., Iterable[Video]]:
     """The adapter of that name.
 

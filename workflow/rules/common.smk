@@ -4,11 +4,15 @@ import sys
 from pathlib import Path
 
 # Jobs run this project with this Python; `--use-conda` puts an environment's before it.
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")]))
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")])
+)
+os.environ["PATH"] = os.pathsep.join(
+    [str(Path(sys.executable).parent), os.environ["PATH"]]
+)
 sys.path.insert(0, workflow.basedir)
 
-from pipeline import cli, encoders
+from pipeline import cli, datasets, encoders
 from pipeline.config import check
 from pipeline.digest import source_digest
 
@@ -42,7 +46,10 @@ def shards(stage, suffix="h5"):
 def options(stage, *keys):
     """What the config says to a stage, as options of its command; `keys` are read from the config's top level."""
     given = {key: config[key] for key in keys if key in config} | config.get(stage, {})
-    texts = {key.replace("_", "-"): v if isinstance(v, str) else json.dumps(v) for key, v in given.items()}
+    texts = {
+        key.replace("_", "-"): v if isinstance(v, str) else json.dumps(v)
+        for key, v in given.items()
+    }
     return " ".join(f"--{key} '{value}'" for key, value in texts.items())
 
 
@@ -53,8 +60,16 @@ def encoder(kind):
 
 def weights(*kinds):
     """Weights and other files that the config names for encoders, so that new weights run their stages again."""
-    named = [value for kind in kinds for value in encoders.parse(config["encoders"][kind])[1].values()]
-    return [value for value in named if isinstance(value, str) and "{" not in value and Path(value).is_file()]
+    named = [
+        value
+        for kind in kinds
+        for value in encoders.parse(config["encoders"][kind])[1].values()
+    ]
+    return [
+        value
+        for value in named
+        if isinstance(value, str) and "{" not in value and Path(value).is_file()
+    ]
 
 
 def digest(stage, *kinds):

@@ -9,9 +9,6 @@ rule motion_concepts:
         failures=path("failures.tsv"),
     output:
         path("concepts/motion.h5"),
-    params:
-        options=options("motion_concepts", "protocol"),
-        digest=digest("motion_concepts"),
     log:
         path("logs/motion_concepts.log"),
     benchmark:
@@ -21,6 +18,9 @@ rule motion_concepts:
     resources:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=120,
+    params:
+        options=options("motion_concepts", "protocol"),
+        digest=digest("motion_concepts"),
     shell:
         "python -m pipeline motion_concepts --poses {input.poses} --manifest {input.manifest} --out {output}"
         " {params.options} > {log} 2>&1"
@@ -33,8 +33,6 @@ rule motion_labels:
         concepts=path("concepts/motion.h5"),
     output:
         path("concepts/motion_labels.h5"),
-    params:
-        digest=digest("motion_labels"),
     log:
         path("logs/motion_labels.log"),
     benchmark:
@@ -44,6 +42,8 @@ rule motion_labels:
     resources:
         mem_mb=4000,
         runtime=60,
+    params:
+        digest=digest("motion_labels"),
     shell:
         "python -m pipeline motion_labels --poses {input.poses} --concepts {input.concepts} --out {output} > {log} 2>&1"
 
@@ -55,10 +55,6 @@ rule ask:
         lists=[] if config["answers"].endswith(".jsonl") else config["answers"],
     output:
         path("concepts/answers.jsonl"),
-    params:
-        answers=config["answers"],
-        options=options("ask"),
-        digest=digest("ask"),
     log:
         path("logs/ask.log"),
     benchmark:
@@ -68,6 +64,10 @@ rule ask:
     resources:
         mem_mb=1000,
         runtime=120,
+    params:
+        answers=config["answers"],
+        options=options("ask"),
+        digest=digest("ask"),
     shell:
         "python -m pipeline ask --manifest {input.manifest} --answers {params.answers} --out {output} {params.options}"
         " > {log} 2>&1"
@@ -82,13 +82,6 @@ checkpoint vocabulary:
     output:
         vocabulary=path("concepts/vocabulary.csv"),
         dropped=path("concepts/dropped.csv"),
-    params:
-        edits=config["edits"],
-        sentence=encoder("sentence"),
-        image_text=encoder("image_text"),
-        options=options("vocabulary"),
-        cache="cache/texts",
-        digest=digest("vocabulary", "sentence", "image_text"),
     log:
         path("logs/vocabulary.log"),
     benchmark:
@@ -98,6 +91,13 @@ checkpoint vocabulary:
     resources:
         mem_mb=4000,
         runtime=60,
+    params:
+        edits=config["edits"],
+        sentence=encoder("sentence"),
+        image_text=encoder("image_text"),
+        options=options("vocabulary"),
+        cache="cache/texts",
+        digest=digest("vocabulary", "sentence", "image_text"),
     shell:
         "python -m pipeline vocabulary --raw {input.answers} --edits {params.edits}"
         " --out {output.vocabulary} --dropped {output.dropped} --sentence {params.sentence}"
@@ -116,11 +116,6 @@ rule texts:
         weights=weights("image_text"),
     output:
         path("concepts/texts.h5"),
-    params:
-        encoder=encoder("image_text"),
-        options=options("texts"),
-        cache="cache/texts",
-        digest=digest("texts", "image_text"),
     log:
         path("logs/texts.log"),
     benchmark:
@@ -130,6 +125,11 @@ rule texts:
     resources:
         mem_mb=4000,
         runtime=60,
+    params:
+        encoder=encoder("image_text"),
+        options=options("texts"),
+        cache="cache/texts",
+        digest=digest("texts", "image_text"),
     shell:
         "python -m pipeline texts --vocabulary {input.vocabulary} --out {output} --image-text {params.encoder}"
         " --cache {params.cache} {params.options} > {log} 2>&1"
@@ -144,9 +144,6 @@ rule pseudo_labels:
         failures=path("failures.tsv"),
     output:
         path("concepts/pseudo_labels.h5"),
-    params:
-        options=options("pseudo_labels", "protocol"),
-        digest=digest("pseudo_labels"),
     log:
         path("logs/pseudo_labels.log"),
     benchmark:
@@ -156,6 +153,9 @@ rule pseudo_labels:
     resources:
         mem_mb=4000,
         runtime=60,
+    params:
+        options=options("pseudo_labels", "protocol"),
+        digest=digest("pseudo_labels"),
     shell:
         "python -m pipeline pseudo_labels --embeddings {input.embeddings} --texts {input.texts}"
         " --manifest {input.manifest} --out {output} {params.options} > {log} 2>&1"

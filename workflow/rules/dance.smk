@@ -10,9 +10,6 @@ rule dance:
         pseudo=path("concepts/pseudo_labels.h5"),
     output:
         path("dance/model-{seed}.h5"),
-    params:
-        options=options("dance", "protocol"),
-        digest=digest("dance"),
     log:
         path("logs/dance/{seed}.log"),
     benchmark:
@@ -22,6 +19,9 @@ rule dance:
     resources:
         mem_mb=4000,
         runtime=120,
+    params:
+        options=options("dance", "protocol"),
+        digest=digest("dance"),
     shell:
         "python -m pipeline dance --features {input.features} --motion {input.motion} --pseudo {input.pseudo}"
         " --manifest {input.manifest} --out {output} --seed {wildcards.seed} {params.options} > {log} 2>&1"
@@ -34,8 +34,6 @@ rule predict:
         features=shards("backbone"),
     output:
         path("dance/predictions-{seed}.h5"),
-    params:
-        digest=digest("predict"),
     log:
         path("logs/predict/{seed}.log"),
     benchmark:
@@ -45,6 +43,8 @@ rule predict:
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        digest=digest("predict"),
     shell:
         "python -m pipeline predict --model {input.model} --features {input.features} --out {output} > {log} 2>&1"
 
@@ -61,11 +61,6 @@ rule dance_evaluate:
         annotations=config.get("annotations", []),
     output:
         path("dance/metrics.json"),
-    params:
-        run=config["run"],
-        annotations=config.get("annotations", "none"),
-        options=options("dance_evaluate", "protocol"),
-        digest=digest("dance_evaluate"),
     log:
         path("logs/dance_evaluate.log"),
     benchmark:
@@ -76,6 +71,11 @@ rule dance_evaluate:
     resources:
         mem_mb=8000,
         runtime=120,
+    params:
+        run=config["run"],
+        annotations=config.get("annotations", "none"),
+        options=options("dance_evaluate", "protocol"),
+        digest=digest("dance_evaluate"),
     shell:
         "python -m pipeline dance_evaluate --models {input.models} --features {input.features} --poses {input.poses}"
         " --motion {input.motion} --pseudo {input.pseudo} --manifest {input.manifest} --out {output} --run {params.run}"
@@ -92,9 +92,6 @@ rule dance_explain:
         concepts=path("concepts/motion.h5"),
     output:
         path("dance/explanations.json"),
-    params:
-        options=options("dance_explain", "protocol"),
-        digest=digest("dance_explain"),
     log:
         path("logs/dance_explain.log"),
     benchmark:
@@ -104,6 +101,9 @@ rule dance_explain:
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        options=options("dance_explain", "protocol"),
+        digest=digest("dance_explain"),
     shell:
         "python -m pipeline dance_explain --model {input.model} --predictions {input.predictions} --motion {input.motion}"
         " --concepts {input.concepts} --manifest {input.manifest} --out {output} {params.options} > {log} 2>&1"

@@ -9,10 +9,6 @@ checkpoint manifest:
     output:
         whole=path("manifest/manifest.csv"),
         shards=shards("videos", "csv"),
-    params:
-        dataset=json.dumps(config["dataset"]),
-        options=options("manifest"),
-        digest=digest("manifest"),
     log:
         path("logs/manifest.log"),
     benchmark:
@@ -22,6 +18,10 @@ checkpoint manifest:
     resources:
         mem_mb=2000,
         runtime=60,
+    params:
+        dataset=json.dumps(config["dataset"]),
+        options=options("manifest"),
+        digest=source_digest("datasets", datasets.module(config["dataset"])),
     shell:
         "python -m pipeline manifest --out {output.whole} --shards {output.shards} --dataset '{params.dataset}'"
         " {params.options} > {log} 2>&1"
@@ -30,4 +30,8 @@ checkpoint manifest:
 def videos(wildcards):
     """The manifest of a job's shard, or the whole one."""
     tables = checkpoints.manifest.get().output
-    return tables.shards[SHARDS.index(wildcards.shard)] if "shard" in wildcards.keys() else tables.whole
+    return (
+        tables.shards[SHARDS.index(wildcards.shard)]
+        if "shard" in wildcards.keys()
+        else tables.whole
+    )

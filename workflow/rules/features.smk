@@ -7,9 +7,6 @@ rule keyframes:
         manifest=videos,
     output:
         ensure(artifact("keyframes"), non_empty=True),
-    params:
-        options=options("keyframes", "decoder", "workers"),
-        digest=digest("keyframes"),
     log:
         path("logs/keyframes/{shard}.log"),
     benchmark:
@@ -19,6 +16,9 @@ rule keyframes:
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=240,
+    params:
+        options=options("keyframes", "decoder", "workers"),
+        digest=digest("keyframes"),
     shell:
         "python -m pipeline keyframes --manifest {input.manifest} --out {output} {params.options} > {log} 2>&1"
 
@@ -31,10 +31,6 @@ rule pose:
         weights=weights("pose"),
     output:
         ensure(artifact("pose"), non_empty=True),
-    params:
-        encoder=encoder("pose"),
-        options=options("pose", "decoder", "workers"),
-        digest=digest("pose", "pose"),
     log:
         path("logs/pose/{shard}.log"),
     benchmark:
@@ -44,6 +40,10 @@ rule pose:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=720,
+    params:
+        encoder=encoder("pose"),
+        options=options("pose", "decoder", "workers"),
+        digest=digest("pose", "pose"),
     shell:
         "python -m pipeline pose --manifest {input.manifest} --keyframes {input.keyframes} --out {output}"
         " --encoder {params.encoder} {params.options} > {log} 2>&1"
@@ -56,10 +56,6 @@ rule embeddings:
         weights=weights("image_text"),
     output:
         ensure(artifact("embeddings"), non_empty=True),
-    params:
-        encoder=encoder("image_text"),
-        options=options("embeddings", "decoder", "workers"),
-        digest=digest("embeddings", "image_text"),
     log:
         path("logs/embeddings/{shard}.log"),
     benchmark:
@@ -69,6 +65,10 @@ rule embeddings:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=720,
+    params:
+        encoder=encoder("image_text"),
+        options=options("embeddings", "decoder", "workers"),
+        digest=digest("embeddings", "image_text"),
     shell:
         "python -m pipeline embeddings --manifest {input.manifest} --out {output} --encoder {params.encoder}"
         " {params.options} > {log} 2>&1"
@@ -81,10 +81,6 @@ rule backbone:
         weights=weights("backbone"),
     output:
         ensure(artifact("backbone"), non_empty=True),
-    params:
-        encoder=encoder("backbone"),
-        options=options("backbone", "decoder", "workers"),
-        digest=digest("backbone", "backbone"),
     log:
         path("logs/backbone/{shard}.log"),
     benchmark:
@@ -94,6 +90,10 @@ rule backbone:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=720,
+    params:
+        encoder=encoder("backbone"),
+        options=options("backbone", "decoder", "workers"),
+        digest=digest("backbone", "backbone"),
     shell:
         "python -m pipeline backbone --manifest {input.manifest} --out {output} --encoder {params.encoder}"
         " {params.options} > {log} 2>&1"
@@ -106,9 +106,6 @@ rule failures:
         artifacts=[shards(stage) for stage in SLOW],
     output:
         path("failures.tsv"),
-    params:
-        options=options("failures", "max_failed_fraction"),
-        digest=digest("failures"),
     log:
         path("logs/failures.log"),
     benchmark:
@@ -118,6 +115,9 @@ rule failures:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        options=options("failures", "max_failed_fraction"),
+        digest=digest("failures"),
     shell:
         "python -m pipeline failures --manifest {input.manifest} --artifacts {input.artifacts} --out {output}"
         " {params.options} > {log} 2>&1"

@@ -6,10 +6,6 @@ rule theatre:
     output:
         index="results/theatre/stage/{act}/index.csv",
         truth="results/theatre/stage/{act}/annotations.h5",
-    params:
-        options=options("theatre"),
-        digest=digest("theatre"),
-        folder=subpath(output.index, parent=True),
     log:
         "results/theatre/logs/theatre_{act}.log",
     benchmark:
@@ -20,6 +16,10 @@ rule theatre:
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        options=options("theatre"),
+        digest=digest("theatre"),
+        folder=subpath(output.index, parent=True),
     shell:
         "python -m pipeline theatre --out {params.folder} --act {wildcards.act} --workers {threads} {params.options}"
         " > {log} 2>&1"
@@ -29,8 +29,6 @@ rule theatre:
 rule theatre_encoder:
     output:
         directory("results/theatre/encoders/{encoder}"),
-    params:
-        digest=lambda wildcards: digest(f"train_{wildcards.encoder}"),
     log:
         "results/theatre/logs/train_{encoder}.log",
     benchmark:
@@ -41,6 +39,8 @@ rule theatre_encoder:
     resources:
         mem_mb=8000,
         runtime=240,
+    params:
+        digest=lambda wildcards: digest(f"train_{wildcards.encoder}"),
     shell:
         "python -m pipeline train_{wildcards.encoder} --out {output} > {log} 2>&1"
 
@@ -48,4 +48,7 @@ rule theatre_encoder:
 # All of them.
 rule theatre_encoders:
     input:
-        expand("results/theatre/encoders/{encoder}", encoder=["pose", "image_text", "backbone"]),
+        expand(
+            "results/theatre/encoders/{encoder}",
+            encoder=["pose", "image_text", "backbone"],
+        ),
