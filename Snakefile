@@ -9,9 +9,7 @@ from snakemake.utils import min_version
 
 min_version("9.1")
 
-if (
-    not workflow.config_settings.configfiles
-):  # a run of one's own: snakemake --configfile my.yaml
+if not workflow.config_settings.configfiles:  # a run of one's own: snakemake --configfile my.yaml
 
     configfile: "config.yaml"
 

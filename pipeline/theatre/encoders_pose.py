@@ -37,7 +37,9 @@ class Detector(nn.Module):
         )
         nn.init.constant_(self.net[-1].bias[0], -4.0)
 
-    def forward(self, frames: Tensor) -> Tensor:  # (N,H,W,3) uint8 -> (N,5,h,w): centre logit; left, top, right, bottom in cells
+    def forward(
+        self, frames: Tensor
+    ) -> Tensor:  # (N,H,W,3) uint8 -> (N,5,h,w): centre logit; left, top, right, bottom in cells
         maps = self.net(pixels(frames))
         return torch.cat([maps[:, :1], F.softplus(maps[:, 1:])], dim=1)
 
@@ -223,8 +225,26 @@ def train_pose(
         detector, net = Detector(), PoseNet()
     out.mkdir(parents=True, exist_ok=True)
     print("detector")
-    detector = fit(detector, lambda net: detector_loss(net, frames, boxes, 64, rng), steps=detector_steps, rate=3e-3, bfloat16=bfloat16)
-    export(Boxes(detector), torch.zeros(2, FRAME, FRAME, 3, dtype=torch.uint8), out / "detector.onnx", inputs="frames", output="boxes")
+    detector = fit(
+        detector,
+        lambda net: detector_loss(net, frames, boxes, 64, rng),
+        steps=detector_steps,
+        rate=3e-3,
+        bfloat16=bfloat16,
+    )
+    export(
+        Boxes(detector),
+        torch.zeros(2, FRAME, FRAME, 3, dtype=torch.uint8),
+        out / "detector.onnx",
+        inputs="frames",
+        output="boxes",
+    )
     print("pose net")
     net = fit(net, lambda net: pose_loss(net, data, 64, rng), steps=steps, rate=3e-3, bfloat16=bfloat16)
-    export(HeatMaps(net), torch.zeros(2, CROP, CROP, 3, dtype=torch.uint8), out / "pose.onnx", inputs="crops", output="heatmaps")
+    export(
+        HeatMaps(net),
+        torch.zeros(2, CROP, CROP, 3, dtype=torch.uint8),
+        out / "pose.onnx",
+        inputs="crops",
+        output="heatmaps",
+    )

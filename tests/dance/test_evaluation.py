@@ -42,7 +42,10 @@ def test_classes_that_differ_by_motion_or_object_need_both(evaluated):
     assert value(evaluated, "accuracy") > 0.9 and value(evaluated, "accuracy/probe") > 0.9
     assert value(evaluated, "accuracy/without_motion") < 0.6
     assert value(evaluated, "accuracy/without_context") < 0.8
-    assert value(evaluated, "accuracy/zeroed_motion") < 0.6
+    assert value(evaluated, "accuracy/retrained_without_motion") < 0.6
+    assert value(evaluated, "accuracy/labels") > 0.9  # the labels tell all, and without one kind as much as they can
+    assert 0.2 < value(evaluated, "accuracy/labels_without_motion") < 0.5
+    assert 0.35 < value(evaluated, "accuracy/labels_without_context") < 0.65
     assert 0.35 < value(evaluated, "accuracy/pose_only") < 0.7  # poses tell the motion and nothing of the object
 
 

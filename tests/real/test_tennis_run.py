@@ -34,7 +34,9 @@ def test_the_pose_stage_finds_the_player(run, shared_data):
         for video_id in poses.ids:
             found = poses.video(video_id)
             clips = found["joints"].shape[1]
-            theirs = [reference.encode(Clip(video_id, root / f"{video_id}.mp4", int(s), length=clips)) for s in found["start"]]
+            theirs = [
+                reference.encode(Clip(video_id, root / f"{video_id}.mp4", int(s), length=clips)) for s in found["start"]
+            ]
             theirs = np.stack([p.joints for p in theirs])
             shoulders, hips = theirs[:, :, [5, 6]].mean(axis=2), theirs[:, :, [11, 12]].mean(axis=2)
             torso = np.nanmedian(np.linalg.norm(shoulders - hips, axis=-1))

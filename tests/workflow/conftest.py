@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "results", "cache", ".snakemake", "__pycache__", ".pytest_cache", ".ruff_cache")
+LEFT_OUT = shutil.ignore_patterns(
+    ".git", ".venv", "results", "cache", ".snakemake", "__pycache__", ".pytest_cache", ".ruff_cache"
+)
 
 SMALL = """
 run: small
@@ -49,7 +51,9 @@ class Project:
         """Rules and how many jobs of each a dry run plans."""
         text = self.snakemake("--dry-run", "--quiet", "rules", *arguments)
         rows = [line.split() for line in text.splitlines()]
-        return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit() and row[0] not in ("total", "all")}
+        return {
+            row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit() and row[0] not in ("total", "all")
+        }
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,9 @@ import sys
 from pathlib import Path
 
 # Jobs run this project with this Python; `--use-conda` puts an environment's before it.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [workflow.basedir, os.environ.get("PYTHONPATH")])
-)
-os.environ["PATH"] = os.pathsep.join(
-    [str(Path(sys.executable).parent), os.environ["PATH"]]
+os.environ.update(
+    PYTHONPATH=os.pathsep.join([workflow.basedir, os.environ.get("PYTHONPATH", "")]),
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
 )
 sys.path.insert(0, workflow.basedir)
 
@@ -46,10 +44,7 @@ def shards(stage, suffix="h5"):
 def options(stage, *keys):
     """What the config says to a stage, as options of its command; `keys` are read from the config's top level."""
     given = {key: config[key] for key in keys if key in config} | config.get(stage, {})
-    texts = {
-        key.replace("_", "-"): v if isinstance(v, str) else json.dumps(v)
-        for key, v in given.items()
-    }
+    texts = {key.replace("_", "-"): v if isinstance(v, str) else json.dumps(v) for key, v in given.items()}
     return " ".join(f"--{key} '{value}'" for key, value in texts.items())
 
 
@@ -60,19 +55,22 @@ def encoder(kind):
 
 def weights(*kinds):
     """Weights and other files that the config names for encoders, so that new weights run their stages again."""
-    named = [
-        value
-        for kind in kinds
-        for value in encoders.parse(config["encoders"][kind])[1].values()
-    ]
-    return [
-        value
-        for value in named
-        if isinstance(value, str) and "{" not in value and Path(value).is_file()
-    ]
+    named = [value for kind in kinds for value in encoders.parse(config["encoders"][kind])[1].values()]
+    return [value for value in named if isinstance(value, str) and "{" not in value and Path(value).is_file()]
 
 
 def digest(stage, *kinds):
     """Digest of a stage's source and of the encoders it uses: Snakemake does not see edits to imported modules."""
     modules = [encoders.module(kind, config["encoders"][kind]) for kind in kinds]
     return source_digest(cli.STAGES[stage].partition(":")[0], *modules)
+
+
+def videos(wildcards):
+    """The manifest of a job's shard, or the whole one."""
+    tables = checkpoints.manifest.get().output
+    return tables.shards[SHARDS.index(wildcards.shard)] if "shard" in wildcards.keys() else tables.whole
+
+
+def vocabulary(wildcards):
+    """The vocabulary, once it is known: what is below it runs only when it has changed."""
+    return checkpoints.vocabulary.get().output.vocabulary

@@ -92,21 +92,16 @@ checkpoint vocabulary:
         mem_mb=4000,
         runtime=60,
     params:
-        edits=config["edits"],
+        edits=lambda wildcards, input: f"--edits {input.edits}" if input.edits else "",
         sentence=encoder("sentence"),
         image_text=encoder("image_text"),
         options=options("vocabulary"),
         cache="cache/texts",
         digest=digest("vocabulary", "sentence", "image_text"),
     shell:
-        "python -m pipeline vocabulary --raw {input.answers} --edits {params.edits}"
+        "python -m pipeline vocabulary --raw {input.answers} {params.edits}"
         " --out {output.vocabulary} --dropped {output.dropped} --sentence {params.sentence}"
         " --image-text {params.image_text} --cache {params.cache} {params.options} > {log} 2>&1"
-
-
-def vocabulary(wildcards):
-    """The vocabulary, once it is known."""
-    return checkpoints.vocabulary.get().output.vocabulary
 
 
 # Text embeddings of the vocabulary; those of known concepts come from the cache.

@@ -67,19 +67,18 @@ rule dance_evaluate:
         path("benchmarks/dance_evaluate.tsv")
     conda:
         "../../envs/models.yaml"
-    threads: 2
     resources:
         mem_mb=8000,
         runtime=120,
     params:
         run=config["run"],
-        annotations=config.get("annotations", "none"),
+        annotations=lambda wildcards, input: (f"--annotations {input.annotations}" if input.annotations else ""),
         options=options("dance_evaluate", "protocol"),
         digest=digest("dance_evaluate"),
     shell:
         "python -m pipeline dance_evaluate --models {input.models} --features {input.features} --poses {input.poses}"
         " --motion {input.motion} --pseudo {input.pseudo} --manifest {input.manifest} --out {output} --run {params.run}"
-        " --annotations {params.annotations} {params.options} > {log} 2>&1"
+        " {params.annotations} {params.options} > {log} 2>&1"
 
 
 # What the report draws of the model of the first seed: contributions, weights, interventions.

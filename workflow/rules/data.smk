@@ -25,13 +25,3 @@ checkpoint manifest:
     shell:
         "python -m pipeline manifest --out {output.whole} --shards {output.shards} --dataset '{params.dataset}'"
         " {params.options} > {log} 2>&1"
-
-
-def videos(wildcards):
-    """The manifest of a job's shard, or the whole one."""
-    tables = checkpoints.manifest.get().output
-    return (
-        tables.shards[SHARDS.index(wildcards.shard)]
-        if "shard" in wildcards.keys()
-        else tables.whole
-    )

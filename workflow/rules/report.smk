@@ -16,9 +16,7 @@ rule report:
             *[shards(stage) for stage in SLOW],
             *expand(path("dance/model-{seed}.h5"), seed=SEEDS),
         ],
-        page=multiext(
-            f"{workflow.basedir}/pipeline/report/page", ".html", ".css", ".js"
-        ),
+        page=multiext(f"{workflow.basedir}/pipeline/report/page", ".html", ".css", ".js"),
     output:
         report(path("report.html"), caption="../report/report.rst", category="Report"),
     log:
