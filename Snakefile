@@ -27,8 +27,7 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        path("report.html"),
-        expand(path("{model}/metrics.json"), model=config["models"]),
+        below("vocabulary", path("report.html"), *expand(path("{model}/metrics.json"), model=config["models"])),
 
 
 # Only the slow stages: what a cluster is for.

@@ -1,6 +1,7 @@
-"""The theatre's clip backbone: a small video net, trained to say which motions, objects and scene an independent random play shows.
+"""The theatre's clip backbone: a small video net, trained to name motion, objects and scene of random plays.
 
-It never sees a class of the demo. Axes: B clip, T frame, H W pixel, C channel, D feature.
+The three are drawn independently in those plays, so that none can be guessed from another; it never sees a class of the
+demo. Axes: B clip, T frame, H W pixel, C channel, D feature.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from pipeline.encoders.frames import resized
 from pipeline.theatre.encoders_training import convolution, export, fit, photograph, pixels, plays
@@ -18,7 +18,7 @@ from pipeline.theatre.props import OBJECTS
 from pipeline.theatre.scenery import SCENES
 
 FRAMES = 16  # a clip, evenly spread over a video
-SIDE = 128  # px
+SIDE = 96  # px
 
 
 class Moment(nn.Module):
@@ -31,41 +31,35 @@ class Moment(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        channels, height, width = x.shape[1:]
+        height, width = x.shape[2:]
         line = x.unflatten(0, (-1, self.frames)).permute(0, 2, 1, 3, 4).flatten(3)  # (B,C,T,H*W)
-        moved = F.relu(self.norm(self.conv(line)) + line[:, :, :: self.stride])
+        moved = nn.functional.relu(self.norm(self.conv(line)) + line[:, :, :: self.stride])
         return moved.unflatten(3, (height, width)).permute(0, 2, 1, 3, 4).flatten(0, 1)
 
 
 class Glance(nn.Module):
-    """A linear look at 6 x 6 pixels every 4, and its change since the frame before: (B*T,3,H,W) -> (B*T,2C,H/4,W/4)."""
+    """A linear look at 9 x 9 pixels every 6, and its change since the frame before: (B*T,3,H,W) -> (B*T,2C,H/6,W/6)."""
 
     def __init__(self, channels: int, frames: int) -> None:
         super().__init__()
         self.frames = frames
-        self.conv = nn.Conv2d(12, channels, 3, stride=2, padding=1, bias=False)
+        self.conv = nn.Conv2d(27, channels, 3, stride=2, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(2 * channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        look = self.conv(F.pixel_unshuffle(x, 2))
+        look = self.conv(nn.functional.pixel_unshuffle(x, 3))
         line = look.unflatten(0, (-1, self.frames))  # (B,T,C,h,w)
         change = torch.cat([torch.zeros_like(line[:, :1]), line[:, 1:] - line[:, :-1]], dim=1).flatten(0, 1)
-        return F.relu(self.norm(torch.cat([look, change], dim=1)))
+        return nn.functional.relu(self.norm(torch.cat([look, change], dim=1)))
 
 
 class ClipNet(nn.Module):
-    """Two pathways, after SlowFast (Feichtenhofer et al., 2019).
-
-    The fast one sees every frame at half size, through (2+1)D convolutions (Tran et al., A Closer Look at Spatiotemporal
-    Convolutions, 2018), and knows what moves how; the slow one sees two frames in full, and knows what is there.
-    """
-
-    slow_frames = (FRAMES // 4, 3 * FRAMES // 4 - 1)
+    """(2+1)D convolutions (Tran et al., A Closer Look at Spatiotemporal Convolutions, 2018)."""
 
     def __init__(self, dim: int = 192, frames: int = FRAMES) -> None:
         super().__init__()
         self.frames = frames
-        self.fast = nn.Sequential(
+        self.net = nn.Sequential(
             Glance(32, frames),
             convolution(64, 64),
             Moment(64, frames, stride=2),
@@ -75,28 +69,12 @@ class ClipNet(nn.Module):
             Moment(128, frames // 4),
             convolution(128, 128),
         )
-        self.slow = nn.Sequential(
-            convolution(3, 16, stride=2),
-            convolution(16, 32, stride=2),
-            convolution(32, 48),
-            convolution(48, 96, stride=2),
-            convolution(96, 96),
-            convolution(96, 128, stride=2),
-            convolution(128, 128),
-        )
-        self.feature = nn.Sequential(nn.Linear(2 * 128 * (frames // 4 + 1), dim), nn.BatchNorm1d(dim, affine=False))
+        self.feature = nn.Sequential(nn.Linear(2 * 128 * (frames // 4), dim), nn.BatchNorm1d(dim, affine=False))
 
     def forward(self, clips: Tensor) -> Tensor:  # (B,T,H,W,3) uint8 -> (B,D)
-        fast = self.fast(pixels(clips[:, :, ::2, ::2].flatten(0, 1)))  # (B*T/4,C,h,w)
-        slow = self.slow(pixels(clips[:, list(self.slow_frames)].flatten(0, 1)))  # (B*2,C,h,w)
-        moments = pooled(fast).unflatten(0, (-1, self.frames // 4)).flatten(1)
-        things = pooled(slow).unflatten(0, (-1, len(self.slow_frames))).amax(1)
-        return self.feature(torch.cat([moments, things], dim=1))
-
-
-def pooled(maps: Tensor) -> Tensor:
-    """Mean and maximum over the picture: (N,C,h,w) -> (N,2C)."""
-    return torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
+        maps = self.net(pixels(clips.flatten(0, 1)))  # (B*T/4,C,h,w)
+        pooled = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)
+        return self.feature(pooled.unflatten(0, (-1, self.frames // 4)).flatten(1))
 
 
 @dataclass(frozen=True)
@@ -128,17 +106,17 @@ def clips(seed: int, videos: int) -> Clips:
 
 
 def clip_batch(data: Clips, chosen: np.ndarray, rng: np.random.Generator) -> Tensor:
-    """Clips (B,FRAMES,SIDE,SIDE,3) uint8: most of each play, evenly sampled, some mirrored, shifted, seen by other cameras."""
+    """Clips (B,FRAMES,SIDE,SIDE,3) uint8: most of each play, evenly sampled, nearer, mirrored, from other cameras."""
     batch = []
     for n in chosen:
         play = data.frames[n]
         length = rng.uniform(0.85, 1.0) * len(play)
         start = rng.uniform(0, len(play) - length)
         frames = play[(start + (np.arange(FRAMES) + rng.uniform(0.2, 0.8)) * length / FRAMES).astype(int)]
-        if rng.random() < 0.5:
-            frames = frames[:, :, ::-1]
-        frames = np.roll(frames, rng.integers(-4, 5, 2), axis=(1, 2))
-        batch.append(photograph(frames, rng))
+        side = int(SIDE * rng.uniform(0.65, 1.0))
+        left, top = rng.integers(0, SIDE - side + 1), rng.integers((SIDE - side) // 2, SIDE - side + 1)
+        frames = resized(frames[:, top : top + side, left : left + side], SIDE, SIDE)
+        batch.append(photograph(frames[:, :, ::-1] if rng.random() < 0.5 else frames, rng))
     return torch.from_numpy(np.stack(batch))
 
 
@@ -160,21 +138,29 @@ def backbone_loss(reader: Reader, data: Clips, size: int, rng: np.random.Generat
     chosen = rng.integers(len(data.frames), size=size)
     motion, objects, scene = reader(clip_batch(data, chosen, rng))
     return (
-        F.cross_entropy(motion.float(), data.motion[chosen], label_smoothing=0.05)
-        + 5 * F.binary_cross_entropy_with_logits(objects.float(), data.objects[chosen])
-        + 0.5 * F.cross_entropy(scene.float(), data.scene[chosen], label_smoothing=0.05)
+        nn.functional.cross_entropy(motion.float(), data.motion[chosen], label_smoothing=0.05)
+        + 10 * nn.functional.binary_cross_entropy_with_logits(objects.float(), data.objects[chosen])
+        + 0.5 * nn.functional.cross_entropy(scene.float(), data.scene[chosen], label_smoothing=0.05)
     )
 
 
 def train_backbone(
-    out: Path, *, videos: int = 3000, steps: int = 1500, dim: int = 192, seed: int = 0, bfloat16: bool = False
+    out: Path,
+    *,
+    videos: int = 2600,
+    steps: int = 1100,
+    batch: int = 32,
+    dim: int = 192,
+    seed: int = 0,
+    bfloat16: bool = False,
 ) -> None:
     """Train the clip backbone on plays of the corpus; write `backbone.onnx` into `out`.
 
     Args:
         out: folder of the file.
         videos: plays to render.
-        steps: of 32 clips each.
+        steps: of `batch` clips each.
+        batch: see above.
         dim: of the feature.
         seed: of the corpus, the initial weights and the batches.
         bfloat16: train in half precision: twice as fast on CPUs with AMX.
@@ -184,7 +170,7 @@ def train_backbone(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         reader = Reader(ClipNet(dim), dim)
-    reader = fit(reader, lambda net: backbone_loss(net, data, 32, rng), steps=steps, rate=2e-3, bfloat16=bfloat16)
+    reader = fit(reader, lambda net: backbone_loss(net, data, batch, rng), steps=steps, rate=2e-3, bfloat16=bfloat16)
     out.mkdir(parents=True, exist_ok=True)
     example = torch.zeros(2, FRAMES, SIDE, SIDE, 3, dtype=torch.uint8)
     export(reader.net, example, out / "backbone.onnx", inputs="clips", output="features")

@@ -1,7 +1,7 @@
 """The theatre's image-text model: a small ResNet whose embeddings are pulled to those of a frozen sentence encoder.
 
-Locked-text tuning: the text tower is all-MiniLM-L6-v2, which knows words that the theatre never used; only the image tower learns, from
-single frames and captions of what stands on the stage. No caption speaks of motion.
+Locked-text tuning: the text tower is all-MiniLM-L6-v2, which knows words that the theatre never used; only the image
+tower learns, from single frames and captions of what is on the stage. No caption speaks of motion.
 Axes: N image, M caption, K concept, D embedding.
 """
 
@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from pipeline.encoders.image_text.open_clip import build, load_checkpoint, save_checkpoint, tokenizer_of
 from pipeline.theatre.corpus import OUTSIDE, SYNONYMS, article
@@ -61,7 +60,7 @@ class Captions:
 
 
 def sentences(rng: np.random.Generator, pairs: int) -> dict[str, tuple[str, ...]]:
-    """Caption -> the concepts it names: every synonym of every concept in every template, and `pairs` of an object in a scene."""
+    """Caption -> the concepts it names: every synonym in every template, and `pairs` of an object in a scene."""
     named: dict[str, tuple[str, ...]] = {}
     for concept in CONCEPTS:
         for word in SYNONYMS[concept]:
@@ -132,7 +131,7 @@ def image_text_loss(
 ) -> Tensor:
     """SigLIP's loss (Zhai et al., 2023), with every caption that is true of an image as a positive.
 
-    The scale and the bias are fixed, so that the cosine itself is the answer: above `bias` for what is shown, below for the rest.
+    Scale and bias are fixed, so that the cosine itself answers: above `bias` for what is shown, below for the rest.
 
     Args:
         images: (N,D) embeddings.
@@ -140,8 +139,8 @@ def image_text_loss(
         texts: M captions to compare with.
     """
     true = shown @ texts.needs.T == texts.needs.sum(1)  # (N,M): all that the caption names is shown
-    cosine = F.normalize(images, dim=-1) @ texts.embeddings.T
-    loss = F.binary_cross_entropy_with_logits(scale * (cosine - bias), true.float(), reduction="none")
+    cosine = nn.functional.normalize(images, dim=-1) @ texts.embeddings.T
+    loss = nn.functional.binary_cross_entropy_with_logits(scale * (cosine - bias), true.float(), reduction="none")
     return loss[true].mean() + loss[~true].mean()
 
 
@@ -150,7 +149,8 @@ def train_image_text(
     *,
     videos: int = 3000,
     stills_per_video: int = 5,
-    steps: int = 2500,
+    steps: int = 4000,
+    batch: int = 64,
     seed: int = 0,
     start: Path | None = None,
     bfloat16: bool = False,
@@ -161,7 +161,8 @@ def train_image_text(
         out: folder of the two files.
         videos: plays to render.
         stills_per_video: frames kept of each play.
-        steps: of 64 images and 256 captions each.
+        steps: of `batch` images and 256 captions each.
+        batch: see above.
         seed: of the corpus, the initial weights and the batches.
         start: folder of an earlier run to go on from.
         bfloat16: train in half precision: faster on CPUs with AMX.
@@ -180,9 +181,9 @@ def train_image_text(
     texts = captions(model, rng)
 
     def loss(pupil: Pupil) -> Tensor:
-        chosen, asked = rng.integers(len(data.frames), size=64), rng.integers(len(texts.needs), size=256)
+        chosen, asked = rng.integers(len(data.frames), size=batch), rng.integers(len(texts.needs), size=256)
         images, logits = pupil(image_batch(data, chosen, rng))
-        presence = F.binary_cross_entropy_with_logits(logits.float(), shown[chosen])
+        presence = nn.functional.binary_cross_entropy_with_logits(logits.float(), shown[chosen])
         return 10 * presence + image_text_loss(
             images.float(), shown[chosen], Captions(texts.embeddings[asked], texts.needs[asked])
         )

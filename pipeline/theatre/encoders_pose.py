@@ -4,13 +4,13 @@ Both files take uint8 RGB images (N,H,W,3) and hold their own normalisation.
 Axes: N image, C channel, h w cell of a map, K box, J joint.
 """
 
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from pipeline.theatre.encoders_training import Stills, convolution, export, fit, photograph, pixels, plays, stills
 from pipeline.theatre.stage import SWAPPED
@@ -41,7 +41,7 @@ class Detector(nn.Module):
         self, frames: Tensor
     ) -> Tensor:  # (N,H,W,3) uint8 -> (N,5,h,w): centre logit; left, top, right, bottom in cells
         maps = self.net(pixels(frames))
-        return torch.cat([maps[:, :1], F.softplus(maps[:, 1:])], dim=1)
+        return torch.cat([maps[:, :1], nn.functional.softplus(maps[:, 1:])], dim=1)
 
 
 class Boxes(nn.Module):
@@ -55,7 +55,7 @@ class Boxes(nn.Module):
         maps = self.detector(frames)
         width = maps.shape[-1]
         centre = maps[:, 0].sigmoid()
-        peaks = centre * (centre == F.max_pool2d(centre, 5, 1, 2))
+        peaks = centre * (centre == nn.functional.max_pool2d(centre, 5, 1, 2))
         score, cell = peaks.flatten(1).topk(self.most)  # (N,K)
         sides = maps[:, 1:].flatten(2).gather(2, cell[:, None].expand(-1, 4, -1)).transpose(1, 2)  # (N,K,4)
         middle = torch.stack([cell % width, cell // width], dim=-1)  # (N,K,2)
@@ -70,7 +70,7 @@ class PoseNet(nn.Module):
 
     def __init__(self, joints: int = 17, widths: tuple[int, ...] = (24, 48, 64, 96)) -> None:
         super().__init__()
-        first, last, steps = widths[0], widths[-1], list(zip(widths, widths[1:], strict=False))
+        first, last, steps = widths[0], widths[-1], list(pairwise(widths))
         self.stem = nn.Sequential(convolution(3, first, size=5, stride=2), convolution(first, first))
         self.down = nn.ModuleList(nn.Sequential(convolution(a, b, stride=2), convolution(b, b)) for a, b in steps)
         self.bottom = nn.Sequential(convolution(last, last, dilation=2), convolution(last, last))
@@ -83,7 +83,7 @@ class PoseNet(nn.Module):
             skips.append(down(skips[-1]))
         x = self.bottom(skips.pop())
         for up in self.up:
-            x = up(torch.cat([F.interpolate(x, scale_factor=2.0, mode="nearest"), skips.pop()], dim=1))
+            x = up(torch.cat([nn.functional.interpolate(x, scale_factor=2.0, mode="nearest"), skips.pop()], dim=1))
         return self.head(x)
 
 
@@ -107,7 +107,7 @@ def gaussians(points: Tensor, shape: tuple[int, int], sigma: float) -> Tensor:
 
 
 def crop_batch(data: Stills, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Crops (N,CROP,CROP,3) uint8 around loose boxes, turned and mirrored; joints (N,17,2) in crop px, visible (N,17)."""
+    """Crops (N,CROP,CROP,3) uint8 around loose boxes, turned, mirrored; joints (N,17,2) in crop px, visible (N,17)."""
     crops, joints, visible = [], [], []
     for n in rng.integers(len(data.frames), size=size):
         box, mirrored = data.box[n], rng.random() < 0.5
@@ -142,11 +142,11 @@ def pose_loss(net: PoseNet, data: Stills, size: int, rng: np.random.Generator, h
     logits = net(crops).float()
     height = torch.where(visible, 1.0, hidden)[..., None, None]
     target = height * gaussians(joints / net.stride, logits.shape[-2:], sigma=1.5)
-    return 200 * F.binary_cross_entropy_with_logits(logits, target)
+    return 200 * nn.functional.binary_cross_entropy_with_logits(logits, target)
 
 
 def frame_batch(frames: np.ndarray, boxes: np.ndarray, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Pictures (N,FRAME,FRAME,3) uint8, fitted at the top left on grey, and boxes (N,4) in them, NaN where nobody is."""
+    """Pictures (N,FRAME,FRAME,3) uint8, fitted at the top left on grey; boxes (N,4) in them, NaN where nobody is."""
     pictures, places = [], []
     for n in rng.integers(len(frames), size=size):
         frame, box = part(frames[n], boxes[n], rng)
@@ -179,19 +179,19 @@ def detector_loss(net: Detector, frames: np.ndarray, boxes: np.ndarray, size: in
     height, width = maps.shape[-2:]
     near = gaussians((places[:, :2] + places[:, 2:]) / 2, (height, width), sigma=1.0)  # (N,h,w)
     weight = 1 + 20 * near
-    centre = (weight * F.binary_cross_entropy_with_logits(maps[:, 0], near, reduction="none")).sum((1, 2)).mean()
+    entropy = nn.functional.binary_cross_entropy_with_logits(maps[:, 0], near, weight, reduction="sum") / len(maps)
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     edges = places.nan_to_num(0.0)[..., None, None]  # (N,4,1,1)
     sides = torch.stack([x - edges[:, 0], y - edges[:, 1], edges[:, 2] - x, edges[:, 3] - y], dim=1).clamp(min=0)
     overlap = intersection_over_union(maps[:, 1:], sides)
-    return centre + 2 * ((1 - overlap) * near).sum() / near.sum().clamp(min=1)
+    return entropy + 60 * ((1 - overlap) * near).sum() / near.sum().clamp(min=1)
 
 
 def intersection_over_union(a: Tensor, b: Tensor) -> Tensor:
     """Of boxes given as (N,4,...): left, top, right, bottom from one point inside both."""
     inside = torch.minimum(a, b)
-    area = lambda s: (s[:, 0] + s[:, 2]) * (s[:, 1] + s[:, 3])  # noqa: E731
-    return area(inside) / (area(a) + area(b) - area(inside)).clamp(min=1e-6)
+    shared, first, second = ((s[:, 0] + s[:, 2]) * (s[:, 1] + s[:, 3]) for s in (inside, a, b))
+    return shared / (first + second - shared).clamp(min=1e-6)
 
 
 def train_pose(
@@ -199,8 +199,9 @@ def train_pose(
     *,
     videos: int = 1500,
     stills_per_video: int = 8,
-    steps: int = 3000,
-    detector_steps: int = 1500,
+    steps: int = 2000,
+    detector_steps: int = 900,
+    batch: int = 64,
     seed: int = 0,
     bfloat16: bool = False,
 ) -> None:
@@ -210,8 +211,9 @@ def train_pose(
         out: folder of the two files.
         videos: plays to render.
         stills_per_video: frames kept of each play.
-        steps: of the pose net, 64 crops each.
-        detector_steps: of the detector, 64 frames each.
+        steps: of the pose net, `batch` crops each.
+        detector_steps: of the detector, `batch` frames each.
+        batch: see above.
         seed: of the corpus, the initial weights and the batches.
         bfloat16: train in half precision: twice as fast on CPUs with AMX.
     """
@@ -227,7 +229,7 @@ def train_pose(
     print("detector")
     detector = fit(
         detector,
-        lambda net: detector_loss(net, frames, boxes, 64, rng),
+        lambda net: detector_loss(net, frames, boxes, batch, rng),
         steps=detector_steps,
         rate=3e-3,
         bfloat16=bfloat16,
@@ -240,7 +242,7 @@ def train_pose(
         output="boxes",
     )
     print("pose net")
-    net = fit(net, lambda net: pose_loss(net, data, 64, rng), steps=steps, rate=3e-3, bfloat16=bfloat16)
+    net = fit(net, lambda net: pose_loss(net, data, batch, rng), steps=steps, rate=3e-3, bfloat16=bfloat16)
     export(
         HeatMaps(net),
         torch.zeros(2, CROP, CROP, 3, dtype=torch.uint8),

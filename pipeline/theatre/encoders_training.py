@@ -1,9 +1,8 @@
-"""What the training of the theatre's small encoders has in common: rendered plays, photographic noise, the loop, the ONNX file.
+"""What the training of the theatre's small encoders has in common: plays, photographic noise, the loop, the ONNX file.
 
 Axes: N still, T frame, H W pixel, C channel, J joint.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +56,7 @@ def stills(seed: int, videos: int, per_play: int) -> Stills:
 
 
 def photograph(frames: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Frames (T,H,W,3) uint8 as another camera and codec would give them: gain, tint, noise, JPEG blocks; one draw for all T."""
+    """Frames (T,H,W,3) uint8 as another camera would give them: gain, tint, noise, JPEG blocks; one draw for all T."""
     gain = rng.uniform(0.8, 1.2) * rng.uniform(0.95, 1.05, 3)
     table = (np.arange(256)[:, None] * gain + rng.uniform(-15, 15)).clip(0, 255).astype(np.uint8)  # (256,C)
     taken = cv2.LUT(frames.reshape(-1, *frames.shape[2:]), table[None]).reshape(frames.shape)
@@ -133,7 +132,7 @@ def export(model: nn.Module, example: Tensor, path: Path, *, inputs: str, output
     onnx.checker.check_model(graph)
     part = path.with_name(path.name + ".part")
     part.write_bytes(graph.SerializeToString())
-    os.replace(part, path)
+    part.replace(path)
 
 
 def halve(graph: onnx.ModelProto, smallest: int = 256) -> onnx.ModelProto:

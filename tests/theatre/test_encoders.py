@@ -1,4 +1,4 @@
-"""The small encoders of the theatre: what ships, read through the plug-ins that read real models, on plays never seen in training."""
+"""The theatre's small encoders: what ships, through the plug-ins that read real models, on plays never trained on."""
 
 from pathlib import Path
 
@@ -169,9 +169,9 @@ def test_an_exported_net_computes_what_the_net_computes(tmp_path):
 
 def test_training_writes_files_that_the_plug_ins_load(tmp_path, plays):
     frames = plays[0].frames[:4]
-    encoders_pose.train_pose(tmp_path, videos=2, stills_per_video=2, steps=2, detector_steps=2)
+    encoders_pose.train_pose(tmp_path, videos=2, stills_per_video=2, steps=2, detector_steps=2, batch=4)
     assert pose_encoder(tmp_path).encode(Clip("play", Path("play"), 0, frames)).joints.shape == (4, 17, 2)
-    encoders_backbone.train_backbone(tmp_path, videos=2, steps=2)
+    encoders_backbone.train_backbone(tmp_path, videos=2, steps=2, batch=4)
     assert backbone_encoder(tmp_path).encode([plays[0].frames[:16]]).shape == (1, 192)
-    encoders_image_text.train_image_text(tmp_path, videos=2, stills_per_video=2, steps=2)
+    encoders_image_text.train_image_text(tmp_path, videos=2, stills_per_video=2, steps=2, batch=4)
     assert image_text_encoder(tmp_path).images(frames).shape == (4, 384)

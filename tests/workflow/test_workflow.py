@@ -39,6 +39,20 @@ def test_one_added_concept_runs_only_what_is_below_it(project):
     project.snakemake()
 
 
+def test_a_new_video_costs_one_shard(project):
+    index = project.folder / "results/theatre/stage/actions/index.csv"
+    before = index.read_text()
+    row = before.splitlines()[1].split(",")
+    index.write_text(before + ",".join(["one_more", *row[1:]]) + "\n")
+    jobs = project.snakemake("--until", "failures")
+    ran = rules_run(jobs)
+    assert {stage: ran.count(stage) for stage in ("keyframes", "pose", "embeddings", "backbone")} == dict.fromkeys(
+        ("keyframes", "pose", "embeddings", "backbone"), 1
+    )
+    index.write_text(before)
+    project.snakemake()
+
+
 def test_an_edit_to_the_source_of_a_stage_runs_that_stage_and_a_comment_does_not(project):
     source = project.folder / "pipeline/dance/baselines.py"
     before = source.read_text()

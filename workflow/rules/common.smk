@@ -72,5 +72,16 @@ def videos(wildcards):
 
 
 def vocabulary(wildcards):
-    """The vocabulary, once it is known: what is below it runs only when it has changed."""
+    """The vocabulary, once it is known."""
     return checkpoints.vocabulary.get().output.vocabulary
+
+
+def below(checkpoint, *files):
+    """Files below a checkpoint. Each rule that reads one asks the checkpoint anew: Snakemake looks again only at jobs whose
+    input waited for a checkpoint, and would run all others below it although nothing has changed."""
+
+    def known(wildcards):
+        getattr(checkpoints, checkpoint).get()
+        return [file.format(**wildcards) for file in files]
+
+    return known

@@ -30,7 +30,7 @@ rule motion_concepts:
 rule motion_labels:
     input:
         poses=shards("pose"),
-        concepts=path("concepts/motion.h5"),
+        concepts=below("manifest", path("concepts/motion.h5")),
     output:
         path("concepts/motion_labels.h5"),
     log:
@@ -76,7 +76,7 @@ rule ask:
 # Answers, filters and people's edits make the vocabulary. A checkpoint, so that an edit that changes nothing ends here.
 checkpoint vocabulary:
     input:
-        answers=path("concepts/answers.jsonl"),
+        answers=below("manifest", path("concepts/answers.jsonl")),
         edits=[config["edits"]] if Path(config["edits"]).is_file() else [],
         weights=weights("sentence", "image_text"),
     output:
@@ -135,7 +135,7 @@ rule pseudo_labels:
     input:
         manifest=videos,
         embeddings=shards("embeddings"),
-        texts=path("concepts/texts.h5"),
+        texts=below("vocabulary", path("concepts/texts.h5")),
         failures=path("failures.tsv"),
     output:
         path("concepts/pseudo_labels.h5"),

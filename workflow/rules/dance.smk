@@ -7,7 +7,7 @@ rule dance:
         manifest=videos,
         features=shards("backbone"),
         motion=path("concepts/motion_labels.h5"),
-        pseudo=path("concepts/pseudo_labels.h5"),
+        pseudo=below("vocabulary", path("concepts/pseudo_labels.h5")),
     output:
         path("dance/model-{seed}.h5"),
     log:
@@ -30,7 +30,7 @@ rule dance:
 # What each model says of every video.
 rule predict:
     input:
-        model=path("dance/model-{seed}.h5"),
+        model=below("vocabulary", path("dance/model-{seed}.h5")),
         features=shards("backbone"),
     output:
         path("dance/predictions-{seed}.h5"),
@@ -53,11 +53,11 @@ rule predict:
 rule dance_evaluate:
     input:
         manifest=videos,
-        models=expand(path("dance/model-{seed}.h5"), seed=SEEDS),
+        models=below("vocabulary", *expand(path("dance/model-{seed}.h5"), seed=SEEDS)),
         features=shards("backbone"),
         poses=shards("pose"),
         motion=path("concepts/motion_labels.h5"),
-        pseudo=path("concepts/pseudo_labels.h5"),
+        pseudo=below("vocabulary", path("concepts/pseudo_labels.h5")),
         annotations=config.get("annotations", []),
     output:
         path("dance/metrics.json"),
@@ -85,8 +85,8 @@ rule dance_evaluate:
 rule dance_explain:
     input:
         manifest=videos,
-        model=path(f"dance/model-{SEEDS[0]}.h5"),
-        predictions=path(f"dance/predictions-{SEEDS[0]}.h5"),
+        model=below("vocabulary", path(f"dance/model-{SEEDS[0]}.h5")),
+        predictions=below("vocabulary", path(f"dance/predictions-{SEEDS[0]}.h5")),
         motion=path("concepts/motion_labels.h5"),
         concepts=path("concepts/motion.h5"),
     output:

@@ -1,0 +1,146 @@
+"""How good the theatre's small encoders are, on plays of the corpus that no training has seen, and on the demo's cast.
+
+    python -m pipeline.theatre.encoders_evaluation pipeline/theatre/weights
+
+Axes: N video, T frame, J joint, D feature, K concept.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy import ndarray
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from pipeline import encoders
+from pipeline.encoders.pose import Clip
+from pipeline.theatre import actions, corpus, stage
+from pipeline.theatre.props import OBJECTS
+from pipeline.theatre.scenery import SCENES
+from pipeline.video import segments
+
+STILLS, FRAMES, LENGTH = 8, 16, 16  # frames of a video for the image encoder and the backbone; of a clip for poses
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One play, reduced to what the encoders are shown."""
+
+    script: stage.Script
+    objects: tuple[str, ...]
+    stills: ndarray  # (STILLS,H,W,3)
+    frames: ndarray  # (FRAMES,H,W,3)
+
+
+def evaluate(weights: Path, *, videos: int = 400, seed: int = 999) -> str:
+    """Figures of the encoders in a folder, as text.
+
+    Args:
+        weights: the folder.
+        videos: plays of the corpus; performers and plays are not those of training for any other seed than training's.
+        seed: of those plays.
+    """
+    fresh = [sample(script) for script in corpus.scripts(seed, videos)]
+    readout = [sample(script) for script in corpus.scripts(seed + 1, 2 * videos)]
+    cast = [sample(script) for script in actions.cast(0)]
+    return "\n".join(
+        [
+            *pose_figures(weights, seed),
+            *image_text_figures(weights, fresh, cast),
+            *backbone_figures(weights, readout, fresh, cast),
+        ]
+    )
+
+
+def sample(script: stage.Script) -> Sample:
+    """Perform a script and keep a few frames."""
+    play = stage.perform(script)
+    count = len(play.frames)
+    return Sample(script, play.objects, play.frames[segments(count, STILLS)], play.frames[segments(count, FRAMES)])
+
+
+def pose_figures(weights: Path, seed: int, videos: int = 60) -> list[str]:
+    """Distance of the joints in torso lengths; what the detector makes of full and of empty stages."""
+    files = {"detector": str(weights / "detector.onnx"), "pose": str(weights / "pose.onnx")}
+    encoder = encoders.load("pose", {"name": "onnx", "detector_format": "boxes", "pose_format": "heatmap", **files})
+    distances, seen, missed, false = [], [], 0, 0
+    for script in corpus.scripts(seed, videos):
+        play = stage.perform(script)
+        part = slice(len(play.frames) // 2 - LENGTH // 2, len(play.frames) // 2 + LENGTH // 2)
+        found, joints = encoder.encode(Clip(script.id, Path(), part.start, play.frames[part])), play.joints[part]
+        torso = np.linalg.norm(joints[:, [5, 6]].mean(1) - joints[:, [11, 12]].mean(1), axis=-1)
+        distances.append(np.linalg.norm(found.joints - joints, axis=-1) / np.median(torso))
+        seen.append(play.visible[part])
+        missed += int(np.isnan(found.box[:, 0]).sum())
+        false += sum(len(boxes) > 0 for boxes, _ in encoder.detect(stage.perform(script, empty=True).frames[::8]))
+    distance, seen = np.concatenate(distances), np.concatenate(seen)
+    return [
+        f"pose: joint distance in torso lengths, mean {np.nanmean(distance[seen]):.3f}, "
+        f"median {np.nanmedian(distance[seen]):.3f}, within 0.2: {np.mean(distance[seen] < 0.2):.3f}; by joint "
+        + " ".join(f"{value:.2f}" for value in np.nanmean(np.where(seen, distance, np.nan), axis=0)),
+        f"detector: nobody found in {missed} of {len(seen)} frames with a performer, somebody in {false} empty ones",
+    ]
+
+
+def image_text_figures(weights: Path, fresh: list[Sample], cast: list[Sample]) -> list[str]:
+    """Average precision of the cosines with 'A video of ...', and how well a linear probe tells the demo's classes."""
+    files = {"model": str(weights / "image_text.json"), "pretrained": str(weights / "image_text.safetensors")}
+    encoder = encoders.load("image_text", {"name": "open_clip", **files})
+    lines = []
+    for kind, samples in (("fresh", fresh), ("cast", cast)):
+        videos = np.stack([encoder.images(s.stills).mean(0) for s in samples])  # (N,D)
+        videos /= np.linalg.norm(videos, axis=1, keepdims=True)
+        for names in (OBJECTS, SCENES):
+            cosine, true = videos @ encoder.texts([f"A video of {name}" for name in names]).T, shown(samples, names)
+            lines.append(
+                f"image-text, {kind}: average precision {precision(true, cosine)}; cosine where shown "
+                f"{cosine[true].mean():.2f}, else {cosine[~true].mean():.2f}"
+            )
+    return [*lines, f"image-text: linear probe of the demo's classes {probe(videos, cast):.3f}"]
+
+
+def backbone_figures(weights: Path, readout: list[Sample], fresh: list[Sample], cast: list[Sample]) -> list[str]:
+    """Linear readouts of the independent factors, fitted on `readout`, read on `fresh`; a probe of the classes."""
+    encoder = encoders.load("backbone", {"name": "onnx", "model": str(weights / "backbone.onnx")})
+    fitted, read, played = (encoder.encode([s.frames for s in samples]) for samples in (readout, fresh, cast))
+    lines = []
+    for factor in ("primitive", "scene"):
+        before, after = ([getattr(s.script, factor) for s in samples] for samples in (readout, fresh))
+        lines.append(f"backbone: linear readout of the {factor} {linear().fit(fitted, before).score(read, after):.3f}")
+    true = shown(readout, OBJECTS)
+    scores = [linear().fit(fitted, true[:, k]).decision_function(read) for k in range(len(OBJECTS))]
+    lines.append(f"backbone: average precision of the objects {precision(shown(fresh, OBJECTS), np.stack(scores, 1))}")
+    reverse = encoder.encode([s.frames[::-1] for s in fresh])
+    apart = np.linalg.norm(reverse - read, axis=1).mean(), np.linalg.norm(read[1:] - read[:-1], axis=1).mean()
+    lines.append(f"backbone: a reversal moves the feature by {apart[0]:.1f}; two plays are {apart[1]:.1f} apart")
+    return [*lines, f"backbone: linear probe of the demo's classes {probe(played, cast):.3f}"]
+
+
+def shown(samples: list[Sample], names: tuple[str, ...]) -> ndarray:
+    """(N,K) bool: which plays show which objects or scenes."""
+    return np.array([[name in (*s.objects, s.script.scene) for name in names] for s in samples])
+
+
+def precision(true: ndarray, scores: ndarray) -> str:
+    """Mean over the concepts that occur, and each of them."""
+    each = [average_precision_score(true[:, k], scores[:, k]) for k in range(true.shape[1]) if true[:, k].any()]
+    return f"{np.mean(each):.3f} ({' '.join(f'{value:.2f}' for value in each)})"
+
+
+def linear() -> Pipeline:
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+
+
+def probe(features: ndarray, cast: list[Sample]) -> float:
+    """Test accuracy of a logistic regression on the train performers' videos."""
+    labels, splits = (np.array([getattr(s.script, name) for s in cast]) for name in ("label", "split"))
+    train, test = splits == "train", splits == "test"
+    return linear().fit(features[train], labels[train]).score(features[test], labels[test])
+
+
+if __name__ == "__main__":
+    print(evaluate(Path(sys.argv[1])))
