@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline import encoders
 from pipeline.artifacts import Artifact, create
 from pipeline.digest import source_digest
-from pipeline.encoders.pose import Clip
+from pipeline.encoders.pose import Clip, Poses
 from pipeline.engine import process
 from pipeline.features.keyframes import clip_frames, clip_start
 from pipeline.manifest import Manifest, Video
@@ -40,9 +40,11 @@ def pose(
         workers: processes that decode ahead.
     """
     model = encoders.load("pose", encoder)
-    with Artifact(keyframes, "keyframes") as found:
-        videos = [v for v in Manifest.read(manifest).usable if v.id in found]
-        clips = {v.id: _clips(found.video(v.id), clip_length) for v in videos}
+    with Artifact(keyframes, "keyframes") as known:
+        videos = [v for v in Manifest.read(manifest).usable if v.id in known]
+        moments = {v.id: known.video(v.id)["keyframe"].tolist() for v in videos}
+        counts = {v.id: int(known.video(v.id)["frames"]) for v in videos}
+    starts = {i: sorted({clip_start(k, clip_length, counts[i]) for k in keys}) for i, keys in moments.items()}
     options = {"encoder": encoder, "clip_length": clip_length, "decoder": decoder}
     with create(
         out,
@@ -55,36 +57,53 @@ def pose(
     ) as artifact:
 
         def encode(video: Video, frames: dict[int, NDArray] | tuple[int, int]) -> dict[str, NDArray]:
-            starts, indices = clips[video.id]
             pixels = isinstance(frames, dict)
-            stacks = (np.stack([frames[i] for i in index]) if pixels else None for index in indices)
-            poses = [
-                model.encode(Clip(video.id, video.path, start, stack, clip_length))
-                for start, stack in zip(starts, stacks, strict=True)
-            ]
+            found: dict[int, Poses] = {}
+            for first, length in stretches(starts[video.id], clip_length):
+                index = clip_frames(first, length, counts[video.id])
+                stack = np.stack([frames[int(i)] for i in index]) if pixels else None
+                poses = model.encode(Clip(video.id, video.path, first, stack, length))
+                inside = (s for s in starts[video.id] if first <= s < first + length)
+                found |= {s: _part(poses, s - first, clip_length) for s in inside}
+            clips = [found[s] for s in starts[video.id]]
             return {
-                "joints": np.stack([p.joints for p in poses]),
-                "confidence": np.stack([p.confidence for p in poses]).clip(0, 1),
-                "box": np.stack([p.box for p in poses]),
-                "start": starts,
+                "joints": np.stack([p.joints for p in clips]),
+                "confidence": np.stack([p.confidence for p in clips]).clip(0, 1),
+                "box": np.stack([p.box for p in clips]),
+                "start": starts[video.id],
                 "size": next(iter(frames.values())).shape[:2] if pixels else frames,
             }
 
-        wanted = {i: sorted({int(f) for index in indices for f in index}) for i, (_, indices) in clips.items()}
-        decode = partial(_decode, wanted=wanted, decoder=decoder) if model.needs_frames else _size
-        process(artifact, videos, decode, encode, workers=workers)
+        decode = partial(_decode, starts=starts, counts=counts, length=clip_length, decoder=decoder)
+        process(artifact, videos, decode if model.needs_frames else _size, encode, workers=workers)
 
 
-def _clips(found: dict[str, NDArray], length: int) -> tuple[list[int], list[NDArray]]:
-    """Starts of the key clips, without repeats, and the frames of each."""
-    frames = int(found["frames"])
-    starts = sorted({clip_start(int(k), length, frames) for k in found["keyframe"]})
-    return starts, [clip_frames(s, length, frames) for s in starts]
+def stretches(starts: list[int], length: int) -> list[tuple[int, int]]:
+    """Clips that overlap or touch, joined, so that no frame is looked at twice: first frame and frames of each stretch.
+
+    A person is followed through the whole stretch.
+    """
+    joined: list[tuple[int, int]] = []
+    for start in starts:
+        if joined and start <= sum(joined[-1]):
+            first = joined.pop()[0]
+            joined.append((first, start + length - first))
+        else:
+            joined.append((start, length))
+    return joined
 
 
-def _decode(video: Video, *, wanted: dict[str, list[int]], decoder: str) -> dict[int, NDArray]:
-    pixels, _ = read(video.path, wanted[video.id], decoder)
-    return dict(zip(wanted[video.id], pixels, strict=True))
+def _part(poses: Poses, start: int, length: int) -> Poses:
+    part = slice(start, start + length)
+    return Poses(poses.joints[part], poses.confidence[part], poses.box[part])
+
+
+def _decode(
+    video: Video, *, starts: dict[str, list[int]], counts: dict[str, int], length: int, decoder: str
+) -> dict[int, NDArray]:
+    clips = [clip_frames(s, length, counts[video.id]) for s in starts[video.id]]
+    wanted = np.unique(np.concatenate(clips)).tolist()
+    return dict(zip(wanted, read(video.path, wanted, decoder)[0], strict=True))
 
 
 def _size(video: Video) -> tuple[int, int]:

@@ -36,22 +36,23 @@ class Sample:
     frames: ndarray  # (FRAMES,H,W,3)
 
 
-def evaluate(weights: Path, *, videos: int = 400, seed: int = 999) -> str:
+def evaluate(weights: Path, *, videos: int = 400, cast: int = 432, seed: int = 999) -> str:
     """Figures of the encoders in a folder, as text.
 
     Args:
         weights: the folder.
-        videos: plays of the corpus; performers and plays are not those of training for any other seed than training's.
+        videos: plays of the corpus; neither they nor their performers are those of training, which has other seeds.
+        cast: videos of the demo's act.
         seed: of those plays.
     """
     fresh = [sample(script) for script in corpus.scripts(seed, videos)]
     readout = [sample(script) for script in corpus.scripts(seed + 1, 2 * videos)]
-    cast = [sample(script) for script in actions.cast(0)]
+    played = [sample(script) for script in actions.cast(0, cast)]
     return "\n".join(
         [
-            *pose_figures(weights, seed),
-            *image_text_figures(weights, fresh, cast),
-            *backbone_figures(weights, readout, fresh, cast),
+            *pose_figures(weights, seed, min(videos, 60)),
+            *image_text_figures(weights, fresh, played),
+            *backbone_figures(weights, readout, fresh, played),
         ]
     )
 
@@ -63,7 +64,7 @@ def sample(script: stage.Script) -> Sample:
     return Sample(script, play.objects, play.frames[segments(count, STILLS)], play.frames[segments(count, FRAMES)])
 
 
-def pose_figures(weights: Path, seed: int, videos: int = 60) -> list[str]:
+def pose_figures(weights: Path, seed: int, videos: int) -> list[str]:
     """Distance of the joints in torso lengths; what the detector makes of full and of empty stages."""
     files = {"detector": str(weights / "detector.onnx"), "pose": str(weights / "pose.onnx")}
     encoder = encoders.load("pose", {"name": "onnx", "detector_format": "boxes", "pose_format": "heatmap", **files})

@@ -17,7 +17,7 @@ from pipeline.features.backbone import backbone
 from pipeline.features.embeddings import embeddings
 from pipeline.features.failures import failures
 from pipeline.features.keyframes import keyframes
-from pipeline.features.pose import pose
+from pipeline.features.pose import pose, stretches
 from pipeline.manifest import Manifest, Video
 from pipeline.video import probe, read, segments, window
 
@@ -137,6 +137,11 @@ def test_poses_are_those_of_the_frames_around_the_keyframes(workers: int, shard:
                 level = read(shard / f"{name}.mp4", index)[0].mean((1, 2, 3))
                 assert joints[:, 0, 0] == pytest.approx(level, rel=1e-5)
                 assert np.isnan(joints[:, 1:]).all() and not confidence[:, 1:].any()
+
+
+def test_clips_that_overlap_or_touch_are_looked_at_as_one_stretch() -> None:
+    assert stretches([0, 3, 10, 18, 30], 8) == [(0, 26), (30, 8)]
+    assert stretches([5], 16) == [(5, 16)]
 
 
 def test_poses_made_elsewhere_need_no_frames_but_know_the_length(shard: Path, tmp_path: Path) -> None:

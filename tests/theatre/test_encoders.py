@@ -9,7 +9,15 @@ import torch
 
 from pipeline import encoders
 from pipeline.encoders.pose import Clip
-from pipeline.theatre import corpus, encoders_backbone, encoders_image_text, encoders_pose, encoders_training, stage
+from pipeline.theatre import (
+    corpus,
+    encoders_backbone,
+    encoders_evaluation,
+    encoders_image_text,
+    encoders_pose,
+    encoders_training,
+    stage,
+)
 from pipeline.theatre.scenery import SCENES
 from pipeline.video import segments
 
@@ -121,6 +129,14 @@ def test_a_lowering_is_nearer_to_a_reversed_raising_than_to_a_raising(backbone):
     forward, backward = backbone.encode(raised), backbone.encode([clip[::-1] for clip in raised])
     nearer = np.linalg.norm(backward - centre, axis=1) < np.linalg.norm(forward - centre, axis=1)
     assert nearer.mean() > 0.8
+
+
+def test_the_evaluation_finds_scenes_and_motions_where_the_tests_above_do():
+    figures = encoders_evaluation.evaluate(WEIGHTS, videos=40, cast=60, seed=FRESH)
+    scenes = [line for line in figures.splitlines() if "average precision 1.0" in line and line.count(" ") > 9]
+    assert len(scenes) >= 2, figures
+    motion = float(figures.split("readout of the primitive ")[1].split()[0])
+    assert motion > 0.8, figures
 
 
 def test_gaussians_are_one_at_the_joint_and_absent_where_nobody_is():
