@@ -26,7 +26,8 @@ real: setup-dev
 	    $(BIN)/snakemake --cores $(CORES) --configfile tests/real/tennis.yaml tests/real/folds/$$fold.yaml || exit 1; \
 	done
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/real
-	$(BIN)/python -m pipeline table results/tennis results/tennis_fold*
+	$(BIN)/python -m pipeline table results/tennis
+	$(BIN)/python -m pipeline table --mean true results/tennis_fold*
 
 check: setup-dev
 	$(BIN)/ruff check .

@@ -97,14 +97,17 @@ def _fits(value: object, kind: type) -> bool:
     return isinstance(value, kind)
 
 
-def table(paths: Sequence[Path]) -> str:
+def table(paths: Sequence[Path], mean: bool = False) -> str:
     """Figures of several runs and models side by side, each beside its paper's, as a Markdown table.
 
-    A cell is mean ± standard deviation over seeds (number of seeds).
+    A cell is mean ± standard deviation over seeds (number of seeds). With `mean`, one column for each model instead:
+    mean ± standard deviation over the runs' means (number of runs), as for folds.
     """
     if not paths:
         raise ChoreoError("there are no figures", "no model has been evaluated", "run `snakemake`, then ask again")
     every = [read_metrics(path) for path in paths]
+    if mean:
+        every = _over_runs(every)
     columns = []  # (title, figure name -> cell)
     for m in every:
         cells = {name: _cell(f) for name, f in m["figures"].items()}
@@ -119,6 +122,22 @@ def table(paths: Sequence[Path]) -> str:
     lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
     leaks = [f"`{p}`: {PROTOCOLS[p]}." for p in sorted({m["protocol"] for m in every})]
     return "\n".join([*lines, "", *leaks])
+
+
+def _over_runs(every: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
+    """The runs of each model and protocol as one: every figure's mean over the runs."""
+    groups: dict[tuple[str, str], list[Mapping[str, object]]] = {}
+    for m in every:
+        groups.setdefault((m["model"], m["protocol"]), []).append(m)
+    result = []
+    for (model, protocol), runs in groups.items():
+        units = {name: f["unit"] for m in runs for name, f in m["figures"].items()}
+        means = {name: [m["figures"][name]["mean"] for m in runs if name in m["figures"]] for name in units}
+        figures = {name: figure(values, units[name]) for name, values in means.items()}
+        result.append(
+            {"run": f"{len(runs)} runs", "model": model, "protocol": protocol, "figures": figures, "paper": {}}
+        )
+    return result
 
 
 def _cell(entry: Mapping[str, object]) -> str:

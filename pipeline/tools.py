@@ -59,12 +59,17 @@ def inspect(file: Path) -> str:
     return "\n".join(lines)
 
 
-def table(runs: list[Path]) -> str:
-    """Figures of runs side by side with the papers'; a run is a folder of results, `results` when none is named."""
+def table(runs: list[Path], *, mean: bool = False) -> str:
+    """Figures of runs side by side with the papers'; a run is a folder of results, `results` when none is named.
+
+    Args:
+        runs: folders.
+        mean: one column a model, with mean and spread over the runs, as for folds.
+    """
     from pipeline import metrics
 
     folders = runs or [Path("results")]
-    return metrics.table(sorted(path for folder in folders for path in folder.rglob("metrics.json")))
+    return metrics.table(sorted(path for folder in folders for path in folder.rglob("metrics.json")), mean)
 
 
 def docs() -> str:

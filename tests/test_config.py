@@ -18,13 +18,17 @@ def demo() -> dict:
 
 
 def test_the_schema_on_disk_is_the_one_that_the_stages_make():
-    assert SCHEMA.read_text().rstrip() == schema(), "run: python -m pipeline schema > workflow/schemas/config.schema.yaml"
+    assert SCHEMA.read_text().rstrip() == schema(), (
+        "run: python -m pipeline schema > workflow/schemas/config.schema.yaml"
+    )
 
 
 def test_every_key_of_the_schema_is_described():
     rules = yaml.safe_load(SCHEMA.read_text())["properties"]
     silent = [key for key, rule in rules.items() if "description" not in rule]
-    silent += [f"{k}.{o}" for k, r in rules.items() for o, e in r.get("properties", {}).items() if "items" in e and not e]
+    silent += [
+        f"{k}.{o}" for k, r in rules.items() for o, e in r.get("properties", {}).items() if "items" in e and not e
+    ]
     assert not silent
 
 

@@ -64,3 +64,9 @@ def test_the_table_puts_models_side_by_side_with_their_papers_and_says_what_leak
     assert any("published" in line and "optimistic" in line for line in lines)
     with pytest.raises(ChoreoError, match="no figures"):
         table([])
+
+
+def test_runs_are_told_together_by_the_mean_of_their_means(tmp_path):
+    paths = [write(tmp_path / f"{k}.json", figures={"accuracy": figure([k, k + 0.2])}, paper={}) for k in (0.2, 0.4)]
+    text = table(paths, mean=True)
+    assert "2 runs: dance (strict)" in text and "0.400 ± 0.141 (2)" in text

@@ -8,7 +8,7 @@ Axes: B video, D input, T frame, J joint (COCO-17).
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,20 +80,20 @@ def _classifier(strength: float) -> Pipeline:
     return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
 
 
-def pose_inputs(poses: Artifact, ids: Sequence[str]) -> dict[str, NDArray]:
-    """Inputs of the pose-only classifier, from the key clips of each video: name -> (B,D).
+def pose_inputs(poses: Artifact, frames: Mapping[str, int]) -> dict[str, NDArray]:
+    """Inputs of the pose-only classifier: id -> frames of the video, to name -> (B,D).
 
-    `track`: joints at `POINTS` moments from the first to the last key clip; one centre and one scale a video.
+    `track`: joints at `POINTS` moments of the whole video, from its key clips; one centre and one scale a video.
     `shape`: the joints at the same moments, each frame centred and stretched by itself.
     A video in which nobody was found gets zeros.
     """
-    tracks = [_track(poses.video(i)) if i in poses else np.zeros((POINTS, 17, 2)) for i in ids]
+    tracks = [_track(poses.video(i), n) if i in poses else np.zeros((POINTS, 17, 2)) for i, n in frames.items()]
     names = {"track": "clip", "shape": "frame"}
     return {name: np.stack([normalise(t, how).ravel() for t in tracks]) for name, how in names.items()}
 
 
-def _track(video: Mapping[str, NDArray]) -> NDArray:
-    """Poses of a video's key clips, in time, resampled to `POINTS` moments; gaps are interpolated: (POINTS,J,2) px."""
+def _track(video: Mapping[str, NDArray], frames: int) -> NDArray:
+    """Poses at `POINTS` moments of a video, from its key clips; gaps are interpolated: (POINTS,J,2) px."""
     starts, joints = video["start"], video["joints"]  # (N,), (N,L,J,2)
     moments = (starts[:, None] + np.arange(joints.shape[1])).ravel()
     poses = joints.reshape(len(moments), -1)  # (N*L, J*2)
@@ -101,6 +101,6 @@ def _track(video: Mapping[str, NDArray]) -> NDArray:
     if not seen.any():
         return np.zeros((POINTS, *joints.shape[2:]))
     moments, first = np.unique(moments[seen], return_index=True)  # overlapping clips share frames
-    at = np.linspace(moments[0], moments[-1], POINTS)
+    at = np.linspace(0, frames - 1, POINTS)
     track = [np.interp(at, moments, column) for column in poses[seen][first].T]
     return np.stack(track, axis=1).reshape(POINTS, *joints.shape[2:])

@@ -25,6 +25,7 @@ from pipeline.dance.baselines import pose_inputs, probe
 from pipeline.dance.elastic_net import ElasticNetClassifier
 from pipeline.dance.model import KINDS
 from pipeline.dance.training import Data, Videos, from_arrays, load
+from pipeline.manifest import Manifest
 from pipeline.metrics import figure
 
 CONTEXT = ("object", "scene")
@@ -79,7 +80,7 @@ def dance_evaluate(
         protocol: the protocol that the models were trained under.
     """
     data = load(features, motion, pseudo, manifest, protocol=protocol)
-    figures = accuracies(data, poses) | over_seeds([of_model(path, data) for path in models])
+    figures = accuracies(data, poses, Manifest.read(manifest)) | over_seeds([of_model(path, data) for path in models])
     if annotations is not None:
         with Artifact(annotations, "annotations") as truth:
             figures |= motion_truth(motion, poses, truth, data)
@@ -107,12 +108,13 @@ def over_seeds(each: Sequence[Mapping[str, tuple[float, str]]]) -> dict[str, dic
 # Accuracy --------------------------------------------------------------------------------------------------------
 
 
-def accuracies(data: Data, poses: Sequence[Path]) -> dict[str, dict[str, object]]:
+def accuracies(data: Data, poses: Sequence[Path], manifest: Manifest) -> dict[str, dict[str, object]]:
     """Figures of the baselines, which depend on no seed."""
     train, val, test = (data.roles[role] for role in ("train", "val", "test"))
     free = probe({"feature": train.feature}, train.label, {"feature": val.feature}, val.label)
     with Artifact(poses, "pose") as artifact:
-        inputs = {role: pose_inputs(artifact, videos.ids) for role, videos in data.roles.items()}
+        frames = {role: {i: manifest.by_id[i].frames for i in videos.ids} for role, videos in data.roles.items()}
+        inputs = {role: pose_inputs(artifact, counts) for role, counts in frames.items()}
     pose_only = probe(inputs["train"], train.label, inputs["val"], val.label, refit=True)
     return {
         "accuracy/probe": figure(free.score({"feature": test.feature}, test.label)),

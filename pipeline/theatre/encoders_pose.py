@@ -184,7 +184,7 @@ def detector_loss(net: Detector, frames: np.ndarray, boxes: np.ndarray, size: in
     edges = places.nan_to_num(0.0)[..., None, None]  # (N,4,1,1)
     sides = torch.stack([x - edges[:, 0], y - edges[:, 1], edges[:, 2] - x, edges[:, 3] - y], dim=1).clamp(min=0)
     overlap = intersection_over_union(maps[:, 1:], sides)
-    return entropy + 60 * ((1 - overlap) * near).sum() / near.sum().clamp(min=1)
+    return entropy + 2 * ((1 - overlap) * near).sum() / near.sum().clamp(min=1)
 
 
 def intersection_over_union(a: Tensor, b: Tensor) -> Tensor:

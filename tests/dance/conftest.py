@@ -55,7 +55,8 @@ def world(tmp_path_factory) -> World:
     splits = dict(zip(truth, ("train", "train", "train", "val", "test") * 36))
     path = folder / "manifest.csv"
     Manifest(
-        Video(i, Path(f"{i}.mp4"), splits[i], (f"{MOTIONS[m]} {OBJECTS[o]}",)) for i, (m, o, _) in truth.items()
+        Video(i, Path(f"{i}.mp4"), splits[i], (f"{MOTIONS[m]} {OBJECTS[o]}",), frames=2 * FRAMES)
+        for i, (m, o, _) in truth.items()
     ).write(path)
     world = World(
         folder, path, [folder / f"features{s}.h5" for s in range(2)], [folder / "pose.h5"],

@@ -111,10 +111,10 @@ def test_the_probe_chooses_inputs_and_strength_on_val():
 
 
 def test_a_track_joins_overlapping_clips_in_time_and_bridges_gaps():
-    """A joint that moves one pixel a frame does so in the resampled track, whatever clips it was seen in."""
+    """A joint that moves one pixel a frame does so in the resampled track, whatever the clips, and then rests."""
     time = np.array([[0, 1, 2, 3], [2, 3, 4, 5], [20, 21, 22, 23]])
     joints = np.broadcast_to(time[..., None, None], (3, 4, 17, 2)).astype(float).copy()
     joints[2, 1] = np.nan
-    track = baselines._track({"start": np.array([0, 2, 20]), "joints": joints})
-    np.testing.assert_allclose(track[:, 4, 0], np.linspace(0, 23, baselines.POINTS))
-    assert not baselines._track({"start": np.array([0]), "joints": np.full((1, 4, 17, 2), np.nan)}).any()
+    track = baselines._track({"start": np.array([0, 2, 20]), "joints": joints}, frames=31)
+    np.testing.assert_allclose(track[:, 4, 0], np.minimum(np.linspace(0, 30, baselines.POINTS), 23))
+    assert not baselines._track({"start": np.array([0]), "joints": np.full((1, 4, 17, 2), np.nan)}, frames=4).any()

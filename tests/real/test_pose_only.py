@@ -19,7 +19,7 @@ def strokes(shared_data):
     rows = list(csv.DictReader((folder / "index.csv").read_text().splitlines()))
     tracks = np.load(folder / "ref_blazepose_lite_keypoints.npz")
     poses = {row["id"]: _clips(tracks[row["id"]]) for row in rows}
-    inputs = baselines.pose_inputs(_Poses(poses), [row["id"] for row in rows])
+    inputs = baselines.pose_inputs(_Poses(poses), {row["id"]: len(tracks[row["id"]]) for row in rows})
     return inputs, np.array([row["label"] for row in rows]), np.array([int(row["clip_no"]) for row in rows])
 
 
