@@ -17,7 +17,7 @@ demo: setup
 	@$(BIN)/python -m pipeline table results/theatre
 
 test: setup-dev
-	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Seven tennis strokes on real clips: the block split, then five folds. Needs the data that tests/real/README.md names.
 real: setup-dev
