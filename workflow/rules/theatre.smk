@@ -37,7 +37,7 @@ rule theatre_encoder:
         "../../envs/encoders.yaml"
     threads: 2
     resources:
-        mem_mb=8000,
+        mem_mb=12000,
         runtime=240,
     params:
         digest=lambda wildcards: digest(f"train_{wildcards.encoder}"),
