@@ -27,7 +27,8 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        below("vocabulary", path("report.html"), *expand(path("{model}/metrics.json"), model=config["models"])),
+        path("report.html"),
+        expand(path("{model}/metrics.json"), model=config["models"]),
 
 
 # Only the slow stages: what a cluster is for.

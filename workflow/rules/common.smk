@@ -77,8 +77,8 @@ def vocabulary(wildcards):
 
 
 def below(checkpoint, *files):
-    """Files below a checkpoint. Each rule that reads one asks the checkpoint anew: Snakemake looks again only at jobs whose
-    input waited for a checkpoint, and would run all others below it although nothing has changed."""
+    """Files below a checkpoint, given once it is done. Snakemake looks again only at jobs whose own input waited for a
+    checkpoint, and would run all others below it although nothing has changed."""
 
     def known(wildcards):
         getattr(checkpoints, checkpoint).get()

@@ -76,7 +76,7 @@ rule ask:
 # Answers, filters and people's edits make the vocabulary. A checkpoint, so that an edit that changes nothing ends here.
 checkpoint vocabulary:
     input:
-        answers=below("manifest", path("concepts/answers.jsonl")),
+        answers=path("concepts/answers.jsonl"),
         edits=[config["edits"]] if Path(config["edits"]).is_file() else [],
         weights=weights("sentence", "image_text"),
     output:
