@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pipeline.manifest import shard_of
+
 ROOT = Path(__file__).parents[2]
 BELOW_THE_VOCABULARY = {"texts", "pseudo_labels", "dance", "predict", "dance_evaluate", "dance_explain", "report"}
 
@@ -39,17 +41,19 @@ def test_one_added_concept_runs_only_what_is_below_it(project):
     project.snakemake()
 
 
-def test_a_new_video_costs_one_shard(project):
-    index = project.folder / "results/theatre/stage/actions/index.csv"
-    before = index.read_text()
-    row = before.splitlines()[1].split(",")
-    index.write_text(before + ",".join(["one_more", *row[1:]]) + "\n")
-    jobs = project.snakemake("--until", "failures")
-    ran = rules_run(jobs)
-    assert {stage: ran.count(stage) for stage in ("keyframes", "pose", "embeddings", "backbone")} == dict.fromkeys(
-        ("keyframes", "pose", "embeddings", "backbone"), 1
-    )
-    index.write_text(before)
+def test_a_new_video_costs_one_shard_and_a_broken_one_is_listed(project):
+    stage = project.folder / "results/theatre/stage/actions"
+    (stage / "videos/broken.mp4").write_text("no video")
+    before = (stage / "index.csv").read_text()
+    _, path, *rest = before.splitlines()[1].split(",")
+    broken = next(f"broken{k}" for k in range(9) if shard_of(f"broken{k}", 2) == shard_of("one_more", 2))
+    rows = [["one_more", path, *rest], [broken, "videos/broken.mp4", *rest]]
+    (stage / "index.csv").write_text(before + "".join(",".join(row) + "\n" for row in rows))
+    ran = rules_run(project.snakemake("--until", "failures"))
+    assert {ran.count(slow) for slow in ("keyframes", "pose", "embeddings", "backbone")} == {1}
+    listed = (project.folder / "results/small/failures.tsv").read_text().splitlines()
+    assert len(listed) == 2 and listed[1].startswith(f"{broken}\tmanifest\t")
+    (stage / "index.csv").write_text(before)
     project.snakemake()
 
 
