@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import h5py
 import numpy as np
@@ -356,6 +356,11 @@ class Artifact:
     def model(self) -> str:
         """Id and weight hash of the model that made the artifact."""
         return str(self._files[0].attrs["model"])
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The options under which the artifact was made."""
+        return json.loads(self._files[0].attrs["params"])
 
     def __contains__(self, video_id: str) -> bool:
         return video_id in self._rows

@@ -9,14 +9,12 @@ Axes: N clip, L frame, J joint (COCO-17), K concept, V value (= L * J * 2).
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -263,8 +261,8 @@ def motion_labels(poses: list[Path], concepts: Path, out: Path) -> None:
 
 def recorded_filter(concepts: Path) -> Filter:
     """The filters under which an artifact `motion_concepts` was made."""
-    with h5py.File(concepts, "r") as file:
-        params = json.loads(file.attrs["params"])
+    with Artifact(concepts, "motion_concepts") as artifact:
+        params = artifact.params
     return Filter(**{name: params[name] for name in asdict(Filter())})
 
 

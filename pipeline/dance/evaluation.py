@@ -5,13 +5,11 @@ Axes: B video, M concept, C class, N clip, T frame, J joint (COCO-17).
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -87,16 +85,13 @@ def dance_evaluate(
             figures |= word_truth(pseudo, truth, data.roles["test"].ids)
             figures |= over_seeds([predicted_words(path, data, truth) for path in models])
             figures |= pose_truth(poses, truth)
-    seeds = [recorded(path)["seed"] for path in models]
+    seeds = []
+    for path in models:
+        with Artifact(path, "dance") as model:
+            seeds.append(model.params["seed"])
     metrics.write_metrics(
         out, run=run, model="dance", protocol=protocol, seeds=seeds, figures=dict(sorted(figures.items())), paper=paper
     )
-
-
-def recorded(model: Path) -> dict[str, object]:
-    """The options under which an artifact was made."""
-    with h5py.File(model, "r") as file:
-        return json.loads(file.attrs["params"])
 
 
 def over_seeds(each: Sequence[Mapping[str, tuple[float, str]]]) -> dict[str, dict[str, object]]:
@@ -138,9 +133,8 @@ def of_labels(train: Videos, test: Videos) -> dict[str, dict[str, object]]:
 
 def of_model(path: Path, data: Data) -> dict[str, tuple[float, str]]:
     """Figures of one trained model: name -> (value, unit)."""
-    options = recorded(path)
     with Artifact(path, "dance") as model:
-        network, kind, classes = from_arrays(model), model["kind"], model["class_name"]
+        options, network, kind, classes = model.params, from_arrays(model), model["kind"], model["class_name"]
         weight, bias = model["weight"], model["bias"]
     activation = {role: network(torch.as_tensor(videos.feature))[0].numpy() for role, videos in data.roles.items()}
     label = {role: videos.label for role, videos in data.roles.items()}
