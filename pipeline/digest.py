@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
-PLUMBING = {"artifacts", "cli", "digest", "engine", "errors", "kinds", "__main__"}
+PLUMBING = {"artifacts", "cli", "digest", "engine", "errors", "kinds", "writing", "__main__"}
 
 
 def file_digest(path: Path) -> str:

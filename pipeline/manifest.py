@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pipeline.errors import ChoreoError
+from pipeline.writing import replacing
 
 COLUMNS = ("id", "path", "split", "labels", "group", "duration", "frames", "fps", "sha256", "problem")
 SPLITS = ("train", "val", "test")
@@ -89,15 +90,12 @@ class Manifest:
         """
         if odd := [label for label in self.classes if ";" in label]:
             raise ChoreoError(f"the label '{odd[0]}' holds a semicolon", mend="rename the class")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.aside")
-        with open(aside, "w", newline="", encoding="utf-8") as file:
+        with replacing(path) as file:
             table = csv.writer(file, lineterminator="\n")
             table.writerow(COLUMNS)
             for v in self.videos:
                 numbers = (f"{v.duration:.6f}", v.frames, f"{v.fps:.6f}")
                 table.writerow([v.id, v.path, v.split, ";".join(v.labels), v.group, *numbers, v.sha256, v.problem])
-        aside.replace(path)
 
     @property
     def usable(self) -> list[Video]:

@@ -20,6 +20,7 @@ import numpy as np
 
 from pipeline.errors import ChoreoError
 from pipeline.manifest import PROTOCOLS
+from pipeline.writing import replacing
 
 FIELDS = {"run": str, "model": str, "protocol": str, "seeds": list, "figures": dict, "paper": dict}
 FIGURE = {"mean": float, "std": float, "n": int, "unit": str}
@@ -46,10 +47,8 @@ def write_metrics(
     metrics = {"run": run, "model": model, "protocol": protocol, "seeds": [int(s) for s in seeds]}
     metrics |= {"figures": {name: dict(f) for name, f in figures.items()}, "paper": dict(paper or {})}
     check(metrics, str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.aside")
-    aside.write_text(json.dumps(metrics, indent=1, allow_nan=False) + "\n")
-    aside.replace(path)
+    with replacing(path) as file:
+        file.write(json.dumps(metrics, indent=1, allow_nan=False) + "\n")
 
 
 def read_metrics(path: Path) -> dict[str, object]:

@@ -28,8 +28,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.concepts.files import nearest, read_yaml, replacing, texts_of
+from pipeline.concepts.files import nearest, read_yaml, texts_of
 from pipeline.errors import ChoreoError
+from pipeline.writing import replacing
 
 log = logging.getLogger(__name__)
 

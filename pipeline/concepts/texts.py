@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from pipeline import encoders
 from pipeline.artifacts import create
 from pipeline.concepts.answers import KINDS
-from pipeline.concepts.files import replacing
 from pipeline.digest import file_digest, source_digest
 from pipeline.errors import ChoreoError
+from pipeline.writing import replacing
 
 
 class CachedTexts:

@@ -9,7 +9,6 @@ from pathlib import Path
 from pipeline.concepts import answers as answer_files
 from pipeline.concepts.answers import KINDS, Answer
 from pipeline.concepts.edits import apply, read_edits
-from pipeline.concepts.files import replacing
 from pipeline.concepts.filters import (
     Embedded,
     like_a_class,
@@ -21,6 +20,7 @@ from pipeline.concepts.filters import (
 )
 from pipeline.concepts.texts import CachedTexts
 from pipeline.errors import ChoreoError
+from pipeline.writing import replacing
 
 log = logging.getLogger(__name__)
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from pipeline.artifacts import Artifact
 from pipeline.manifest import Manifest
+from pipeline.writing import replacing
 
 # Explaining ------------------------------------------------------------------------------------------------------
 
@@ -190,9 +191,8 @@ def dance_explain(
             "edits": _edits(explained, edit, edits),
         }
     out.parent.mkdir(parents=True, exist_ok=True)
-    aside = out.with_name(f".{out.name}.aside")
-    aside.write_text(json.dumps(_rounded(result), allow_nan=False, separators=(",", ":")) + "\n")
-    aside.replace(out)
+    with replacing(out) as file:
+        file.write(json.dumps(_rounded(result), allow_nan=False, separators=(",", ":")) + "\n")
 
 
 class _Explained:

@@ -10,11 +10,11 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.concepts.files import replacing
 from pipeline.errors import ChoreoError
 from pipeline.manifest import Manifest
 from pipeline.metrics import read_metrics
 from pipeline.report import figures, sections
+from pipeline.writing import replacing
 
 FOLDER = Path(__file__).parent
 ENCODERS = {"pose": "Poses", "features": "Backbone", "embeddings": "Images and texts"}  # by the artifact they make

@@ -22,6 +22,7 @@ from pipeline.theatre.motions import PRIMITIVES
 from pipeline.theatre.props import OBJECTS
 from pipeline.theatre.scenery import SCENES
 from pipeline.theatre.stage import Script, Truth
+from pipeline.writing import replacing
 
 ACTS = {"actions": actions.cast}
 
@@ -108,9 +109,7 @@ def _rendered(scripts: list[Script], folder: Path, workers: int) -> Iterator[tup
 
 def _list(scripts: list[Script], out: Path) -> None:
     """The list of the videos; it appears last and at once, and says that everything is there."""
-    aside = out / "index.aside"
-    with open(aside, "w", newline="", encoding="utf-8") as file:
+    with replacing(out / "index.csv") as file:
         rows = writer(file, lineterminator="\n")
         rows.writerow(["id", "path", "split", "labels", "group"])
         rows.writerows([s.id, f"videos/{s.id}.mp4", s.split, s.label, s.group] for s in scripts)
-    aside.replace(out / "index.csv")
