@@ -1,1 +1,1 @@
-"""The report: one HTML page that opens from disk, without a server and without a network."""
+"""The reports: one HTML page a model that opens from disk, without a server and without a network."""

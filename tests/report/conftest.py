@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from small_run import Run, build
+from dance_run import Run, build
 
 
 @pytest.fixture

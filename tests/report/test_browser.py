@@ -1,23 +1,43 @@
-"""The page in a real browser: it opens from disk, and its script runs."""
+"""The pages in a real browser: they open from disk, and react."""
 
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
+from proda_run import build
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--disable-quic", "--virtual-time-budget=2000"]  # fmt: skip
 
 
-def test_the_page_opens_from_disk_and_its_script_runs(run, tmp_path):
+def opened(page: Path, profile: Path) -> str:
+    """A page as a browser has it once its script has run."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("there is no Chromium to open the report with")
-    run.page()
-    shown = subprocess.run(
-        [browser, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", f"file://{run.folder}/report.html"],
+    return subprocess.run(
+        [browser, *FLAGS, f"--user-data-dir={profile}", "--dump-dom", f"file://{page}"],
         capture_output=True, text=True, timeout=120, check=True,
     ).stdout  # fmt: skip
+
+
+def test_dances_page_opens_from_disk_and_its_script_runs(run, tmp_path):
+    run.page()
+    shown = opened(run.folder / "report.html", tmp_path / "profile")
     assert re.search(r"(Stop|Move) the skeletons", shown)
     assert re.search(r"<th[^>]*><button", shown), "the headings of tables were not made sortable: the script stopped"
+
+
+def test_prodas_page_shows_the_chosen_question_alone(tmp_path):
+    run = build(tmp_path)
+    probe = """<script>
+        const pick = document.querySelectorAll(".asks .pick input");
+        const answers = document.querySelectorAll(".asks .answer");
+        const shown = () => [...answers].slice(0, 2).map(a => getComputedStyle(a).display !== "none").join();
+        const before = shown(); pick[1].click(); document.title = "shown " + before + " " + shown();
+    </script>"""
+    page = tmp_path / "probe.html"
+    page.write_text(run.page().replace("</body>", probe + "</body>"))
+    assert "<title>shown true,false false,true</title>" in opened(page, tmp_path / "profile")

@@ -1,50 +1,18 @@
-"""The page as a whole: what it says, what it loads, how it holds with less to show."""
+"""DANCE's page as a whole: what it says, what it loads, how it holds with less to show."""
 
 import json
 import re
 import shutil
 import subprocess
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from small_run import ACTIVATION, BIAS, CLASSES, NASTY, WEIGHT, explanations, table
+from dance_run import ACTIVATION, BIAS, CLASSES, NASTY, WEIGHT, explanations, table
+from reading import Reader, section
 
 from pipeline.artifacts import create
 from pipeline.errors import ChoreoError
-
-
-class Reader(HTMLParser):
-    """The tags, attributes and visible words of a page."""
-
-    VOID = {"meta", "img", "input", "br", "link"}
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags, self.attributes, self.open, self.words = [], [], [], []
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, name, value or "") for name, value in attrs]
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if not {"style", "script"} & set(self.open):
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-
-def section(page: str, name: str) -> str:
-    """One section of a page."""
-    return page.split(f'<section id="{name}">')[1].split("</section>")[0]
+from pipeline.metrics import write_metrics
 
 
 def numbers(html: str) -> list[int]:
@@ -151,7 +119,9 @@ def test_a_page_needs_neither_figures_nor_artifacts_nor_videos(run):
     empty = explanations() | {"videos": [], "edits": [], "pairs": [], "confusion": [[0] * 3] * 3}
     run.inputs["explanations"].write_text(json.dumps(empty))
     table(run.inputs["dropped"], ("kind", "concept", "reason"), [])
-    reader = Reader(run.page(metrics=[], artifacts=[]))
+    told = {"run": "small", "model": "dance", "protocol": "strict", "seeds": []}
+    write_metrics(run.inputs["metrics"], figures={}, **told)
+    reader = Reader(run.page(artifacts=[]))
     assert reader.open == []
     assert "Nothing has been evaluated" in reader.text and "No video was explained" in reader.text
 

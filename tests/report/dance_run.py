@@ -11,7 +11,7 @@ from films import film
 from pipeline.artifacts import create
 from pipeline.manifest import Manifest, Video
 from pipeline.metrics import figure, write_metrics
-from pipeline.report.page import report
+from pipeline.report.dance.page import dance_report
 
 NASTY = '<b>jump</b> & "run"'
 CLASSES = [NASTY, "lifting", "waving"]
@@ -33,7 +33,7 @@ class Run:
     def page(self, **changed: object) -> str:
         """The page, with some inputs changed."""
         out = self.folder / "report.html"
-        report(**(self.inputs | {"out": out} | changed))
+        dance_report(**(self.inputs | {"out": out} | changed))
         return out.read_text()
 
 
@@ -119,7 +119,7 @@ def build(folder: Path) -> Run:
     return Run(
         folder,
         {
-            "metrics": [path["metrics.json"]], "explanations": path["explanations.json"], "motion": path["motion.h5"],
+            "metrics": path["metrics.json"], "explanations": path["explanations.json"], "motion": path["motion.h5"],
             "pseudo": path["pseudo.h5"], "vocabulary": path["vocabulary.csv"], "dropped": path["dropped.csv"],
             "failures": path["failures.tsv"], "manifest": path["manifest.csv"], "artifacts": [path["pose.h5"]],
         },

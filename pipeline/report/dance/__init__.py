@@ -1,0 +1,1 @@
+"""DANCE's page: concepts, classes, and videos explained by them."""
