@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from pipeline.digest import file_digest
 from pipeline.errors import ChoreoError, VideoError
 from pipeline.manifest import Manifest, Video, draw_splits
 from pipeline.video import probe
 
-# name -> module; each has `rows(**options) -> Iterable[Video]`, and lists only what the publisher's files say.
+# name -> module; each has `rows(**options) -> Iterable[Video]`, and lists only what the publisher's files say. One that
+# also says when actions take place has `intervals(**options) -> Iterable[Interval]`, of the same options; one that
+# reads lists of the publisher names them in `lists(**options) -> list[Path]`.
 ADAPTERS = {
+    "charades": "pipeline.datasets.charades",
+    "sportshhi": "pipeline.datasets.sportshhi",
     "csv": "pipeline.datasets.table",
     "folder": "pipeline.datasets.folder",
 }
@@ -44,12 +51,7 @@ def manifest(
         seed: seed of that draw.
         threads: files probed at a time.
     """
-    found = list(adapter(dataset)(**{k: v for k, v in dataset.items() if k != "name"}))
-    if not found:
-        raise ChoreoError(
-            f"the data set {dataset} holds no videos", "a wrong folder", "look at the paths in the config"
-        )
-    Manifest(found)  # ids are unique
+    found = listed(dataset)
     with ThreadPoolExecutor(threads) as pool:
         videos = list(pool.map(_probed, found))
     whole = Manifest(draw_splits(videos, val=val, test=test, seed=seed))
@@ -59,13 +61,34 @@ def manifest(
         whole.shard(index, len(shards)).write(path)
 
 
+def listed(dataset: dict) -> list[Video]:
+    """The videos of a data set as its own files list them; none is opened.
+
+    Raises:
+        ChoreoError: there are none, or two have one id.
+    """
+    found = list(adapter(dataset).rows(**options(dataset)))
+    if not found:
+        raise ChoreoError(
+            f"the data set {dataset} holds no videos", "a wrong folder", "look at the paths in the config"
+        )
+    Manifest(found)  # ids are unique
+    return found
+
+
+def lists(dataset: dict) -> list[Path]:
+    """The publisher's lists that the rows come from, whether they are there or not."""
+    named = getattr(adapter(dataset), "lists", None)
+    return named(**options(dataset)) if named else []
+
+
 def module(dataset: dict) -> str:
     """The module of an adapter, as `pipeline.digest.source_digest` takes it."""
     adapter(dataset)
     return ADAPTERS[dataset["name"]].removeprefix("pipeline.")
 
 
-def adapter(dataset: dict) -> Callable[..., Iterable[Video]]:
+def adapter(dataset: dict) -> ModuleType:
     """The adapter of that name.
 
     Raises:
@@ -73,13 +96,33 @@ def adapter(dataset: dict) -> Callable[..., Iterable[Video]]:
     """
     name = dataset.get("name", "")
     if name not in ADAPTERS:
-        near = get_close_matches(str(name), ADAPTERS, 1)
-        raise ChoreoError(
-            f"there is no data set adapter '{name}'",
-            f"did you mean '{near[0]}'?" if near else "",
-            f"one of {sorted(ADAPTERS)}",
-        )
-    return importlib.import_module(ADAPTERS[name]).rows
+        raise _unknown(name, ADAPTERS, "data set adapter")
+    return importlib.import_module(ADAPTERS[name])
+
+
+def options(dataset: dict) -> dict[str, Any]:
+    """The options of a data set, as the functions of its adapter take them.
+
+    Raises:
+        ChoreoError: the adapter has no such option, or one that it needs is not there.
+    """
+    given = {key: value for key, value in dataset.items() if key != "name"}
+    known = inspect.signature(adapter(dataset).rows).parameters
+    for key in given:
+        if key not in known:
+            raise _unknown(key, known, f"option of the data set adapter '{dataset['name']}'")
+    if missing := [key for key, p in known.items() if p.default is p.empty and key not in given]:
+        raise ChoreoError(f"the data set adapter '{dataset['name']}' needs `dataset.{missing[0]}`")
+    return given
+
+
+def _unknown(name: object, known: Iterable[str], what: str) -> ChoreoError:
+    near = get_close_matches(str(name), list(known), 1)
+    return ChoreoError(
+        f"there is no {what} '{name}'",
+        f"did you mean '{near[0]}'?" if near else "",
+        f"one of {sorted(known)}",
+    )
 
 
 def inside(root: Path, path: str) -> Path:
