@@ -20,9 +20,7 @@ Without objects and scenes the three raises, the two kicks, the two swings and t
 Everything else (body, clothes, view, camera, light, clutter, foreground, timing) is drawn alike for all classes.
 """
 
-import numpy as np
-
-from pipeline.theatre.performers import draw_seed, entropy, performer
+from pipeline.theatre.performers import draw_seed, performer, splits
 from pipeline.theatre.stage import Script
 
 CLASSES = {  # class: (motion, object, scene)
@@ -46,7 +44,7 @@ def cast(seed: int = 0, n: int = 432) -> list[Script]:
 
     Performers, not videos, are split into train, val and test, about 60/15/25.
     """
-    splits = _splits(-(-n // len(CLASSES)), seed)
+    split = splits(-(-n // len(CLASSES)), seed)
     scripts = []
     for index in range(n):
         number, turn = divmod(index, len(CLASSES))
@@ -60,15 +58,7 @@ def cast(seed: int = 0, n: int = 432) -> list[Script]:
                 performer=performer("actor", seed, number),
                 seed=draw_seed("actions", seed, index),
                 label=label,
-                split=splits[number],
+                split=split[number],
             )
         )
     return scripts
-
-
-def _splits(performers: int, seed: int) -> list[str]:
-    """A split for every performer, about 60/15/25."""
-    train, val = round(0.60 * performers), max(round(0.15 * performers), 1)
-    names = (["train"] * train + ["val"] * val + ["test"] * performers)[:performers]
-    order = np.random.default_rng(entropy("splits", seed)).permutation(performers)
-    return [names[place] for place in order]

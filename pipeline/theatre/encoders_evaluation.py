@@ -18,7 +18,8 @@ from sklearn.preprocessing import StandardScaler
 
 from pipeline import encoders
 from pipeline.encoders.pose import Clip
-from pipeline.theatre import actions, corpus, stage
+from pipeline.encoders.pose.tracking import iou
+from pipeline.theatre import actions, corpus, home, stage
 from pipeline.theatre.props import OBJECTS
 from pipeline.theatre.scenery import SCENES
 from pipeline.video import segments
@@ -51,6 +52,7 @@ def evaluate(weights: Path, *, videos: int = 400, cast: int = 432, seed: int = 9
     return "\n".join(
         [
             *pose_figures(weights, seed, min(videos, 60)),
+            *detector_figures(weights, seed, min(videos, 60)),
             *image_text_figures(weights, fresh, played),
             *backbone_figures(weights, readout, fresh, played),
         ]
@@ -119,6 +121,27 @@ def backbone_figures(weights: Path, readout: list[Sample], fresh: list[Sample], 
     apart = np.linalg.norm(reverse - read, axis=1).mean(), np.linalg.norm(read[1:] - read[:-1], axis=1).mean()
     lines.append(f"backbone: a reversal moves the feature by {apart[0]:.1f}; two plays are {apart[1]:.1f} apart")
     return [*lines, f"backbone: linear probe of the demo's classes {probe(played, cast):.3f}"]
+
+
+def detector_figures(weights: Path, seed: int, videos: int, score: float = 0.4) -> list[str]:
+    """Shares of the things in view that the object detector finds, and of its finds that are right (IoU above 0.5)."""
+    detector = encoders.load("detector", {"name": "onnx", "model": weights / "objects.onnx", "format": "boxes"})
+    there, found, right = np.zeros((3, len(home.NODES)))
+    for script in home.corpus(seed, videos):
+        play = home.perform(script)
+        frames = np.arange(4, len(play.frames), 16)
+        for t, seen in zip(frames, detector.detect(play.frames[frames]), strict=True):
+            for kind in range(len(home.NODES)):
+                boxes, scores = seen.of(kind)
+                true = play.boxes[t, play.nodes == kind]
+                known = np.isfinite(true).all() and len(true)
+                there[kind] += bool(known)
+                if len(boxes) and scores[0] >= score:
+                    found[kind] += 1
+                    right[kind] += bool(known) and iou(true[0], boxes[:1])[0] > 0.5
+    shares = (" ".join(f"{value:.2f}" for value in right / total) for total in (there, found))
+    names = ("finds, of what is in view:", "right, of what it finds:")
+    return [f"objects.onnx, {', '.join(home.NODES)}; {name} {share}" for name, share in zip(names, shares, strict=True)]
 
 
 def shown(samples: list[Sample], names: tuple[str, ...]) -> ndarray:

@@ -132,20 +132,20 @@ def play(name: str, rng: np.random.Generator) -> Motion:
     stations = _stations(name, repeats=int(rng.integers(2, 4)))
     waits = np.array([wait for wait, _ in stations]) * rng.uniform(0.8, 1.25, len(stations))
     times = before + length * np.cumsum(waits) / waits.sum()
-    keys = _vary(np.stack([key for _, key in stations]), rng)
+    keys = vary(np.stack([key for _, key in stations]), rng)
     poses = PchipInterpolator(
         np.concatenate([[before - 9], times, [frames - after + 9]]), np.concatenate([keys[:1], keys, keys[-1:]])
     )
     time = np.arange(frames)
     return Motion(
         name=name,
-        poses=poses(time) + _sway(frames, rng),
+        poses=poses(time) + sway(frames, rng),
         active=(time >= before) & (time < frames - after),
         release=round(times[RELEASES[name]]) if name in RELEASES else None,
     )
 
 
-def _vary(keys: ndarray, rng: np.random.Generator) -> ndarray:
+def vary(keys: ndarray, rng: np.random.Generator) -> ndarray:
     """Everyone moves differently: a habit that stays through the video and a slip of each key pose."""
     planted = np.array([name == "lift" or name.endswith(("up", "step")) for name in FIELDS])
     size = np.where(planted, 0.0, np.where(ANGLES, 1.0, 0.004))  # degrees, leg lengths
@@ -155,7 +155,7 @@ def _vary(keys: ndarray, rng: np.random.Generator) -> ndarray:
     return keys[:1] + reach * (keys - keys[:1]) + habit + slips
 
 
-def _sway(frames: int, rng: np.random.Generator) -> ndarray:
+def sway(frames: int, rng: np.random.Generator) -> ndarray:
     """Nobody stands still: slow sines of a degree or two (T, F)."""
     time = np.arange(frames)[:, None] / 16.0
     rate, start = rng.uniform(0.3, 0.9, len(FIELDS)), rng.uniform(0, 2 * np.pi, len(FIELDS))

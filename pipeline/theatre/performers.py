@@ -58,6 +58,14 @@ def draw_seed(company: str, *numbers: int) -> int:
     return int(np.random.SeedSequence(entropy(company, *numbers)).generate_state(1, np.uint64)[0])
 
 
+def splits(performers: int, seed: int) -> list[str]:
+    """A split for every performer, about 60/15/25 train, val and test."""
+    train, val = round(0.60 * performers), max(round(0.15 * performers), 1)
+    names = (["train"] * train + ["val"] * val + ["test"] * performers)[:performers]
+    order = np.random.default_rng(entropy("splits", seed)).permutation(performers)
+    return [names[place] for place in order]
+
+
 def _colour(rng: np.random.Generator, darkest: float, lightest: float) -> Colour:
     """A random hue at a random lightness, from vivid to grey."""
     hue, light, pale = rng.uniform(0, 2 * np.pi), rng.uniform(darkest, lightest), rng.uniform(0, 1) ** 1.5

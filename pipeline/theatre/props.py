@@ -5,7 +5,7 @@ Lengths are body heights. Axes: T frame, K point.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy import ndarray
@@ -213,6 +213,57 @@ def rope(hands: ndarray, turn: ndarray, slack: ndarray, colour: Colour) -> list[
     ]
 
 
+def _cup(at: Frames, colour: Colour) -> list[Shape]:
+    handle = [(0.06 * np.cos(angle), 0.055 + 0.075 * np.sin(angle), 0.0) for angle in np.linspace(0, np.pi, 7)]
+    rim = [(-0.08 + 0.018 * np.cos(angle), 0.066 * np.sin(angle), 0.0) for angle in np.linspace(0, 2 * np.pi, 11)[:-1]]
+    return [
+        Shape("line", at.place(*handle), colour, 0.02, edge=False, bias=-0.001),
+        Shape("polygon", at.place((-0.08, -0.07, 0), (-0.08, 0.07, 0), (0.085, 0.052, 0), (0.085, -0.052, 0)), colour),
+        Shape("polygon", at.place(*rim), (90, 55, 35), edge=False, bias=0.001),
+    ]
+
+
+def _book(at: Frames, colour: Colour) -> list[Shape]:
+    def sheet(left: float, right: float, low: float = 0.135, high: float = -0.115) -> ndarray:
+        return at.place((high, left, 0), (high, right, 0), (low, right, 0), (low, left, 0))
+
+    return [
+        Shape("polygon", sheet(-0.105, 0.105), colour),
+        Shape("polygon", sheet(0.075, 0.105, 0.125, -0.105), (245, 242, 230), edge=False, bias=0.001),  # the pages
+        Shape("line", at.place((-0.115, -0.09, 0), (0.135, -0.09, 0)), (40, 35, 35), 0.022, edge=False, bias=0.001),
+        Shape("line", at.place((-0.05, -0.05, 0), (-0.05, 0.05, 0)), (250, 235, 190), 0.03, edge=False, bias=0.002),
+        Shape("line", at.place((0.02, -0.03, 0), (0.02, 0.03, 0)), (250, 235, 190), 0.014, edge=False, bias=0.002),
+    ]
+
+
+def _pillow(at: Frames, colour: Colour) -> list[Shape]:
+    angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    round_ = [  # between an ellipse and its box, with drawn-out corners
+        (
+            0.09 + 0.115 * np.sign(np.cos(a)) * abs(np.cos(a)) ** 0.45,
+            0.18 * np.sign(np.sin(a)) * abs(np.sin(a)) ** 0.45,
+            0,
+        )
+        for a in angles
+    ]
+    dark = tuple(int(0.75 * channel) for channel in colour)
+    stripes = [at.place((0.0, side, 0), (0.185, side, 0)) for side in (-0.085, 0.0, 0.085)]
+    return [
+        Shape("polygon", at.place(*round_), colour),
+        *[Shape("line", stripe, dark, 0.022, edge=False, bias=0.001) for stripe in stripes],
+    ]
+
+
+def _smaller(draw: Callable[[Frames, Colour], list[Shape]], factor: float) -> Callable[[Frames, Colour], list[Shape]]:
+    """The same thing, `factor` as large."""
+
+    def drawn(at: Frames, colour: Colour) -> list[Shape]:
+        shapes = draw(Frames(at.origin, factor * at.axes), colour)
+        return [replace(shape, width=factor * shape.width) for shape in shapes]
+
+    return drawn
+
+
 REDS = ((205, 45, 45), (40, 90, 190), (40, 150, 80), (230, 170, 40), (130, 60, 150))
 PROPS = {
     "barbell": Prop(_barbell, "bar", False, 0.15, 0.15, ((190, 40, 40), (40, 80, 170), (60, 60, 65), (220, 180, 40))),
@@ -231,3 +282,15 @@ PROPS = {
     "jump rope": Prop(_coil, "bar", False, 0.2, 0.02, ((235, 80, 80), (80, 160, 220), (240, 210, 80), (245, 245, 245))),
 }
 assert tuple(PROPS) == OBJECTS
+
+# What a home has, held in one hand and always upright: a table of its own, so that act one's draws stay as they were.
+HOUSEHOLD = {
+    "cup": Prop(_cup, "plumb", True, 0.05, 0.085, ((245, 245, 240), (215, 65, 55), (70, 120, 190), (240, 190, 60))),
+    "book": Prop(_book, "plumb", True, 0.05, 0.135, ((170, 45, 45), (40, 80, 150), (50, 115, 70), (110, 60, 120))),
+    "pillow": Prop(
+        _pillow, "plumb", True, 0.05, 0.205, ((235, 225, 235), (190, 215, 235), (240, 205, 175), (205, 230, 195))
+    ),
+    "ball": PROPS["ball"],
+    "bucket": Prop(_smaller(_bucket, 0.75), "plumb", True, 0.05, 0.25, PROPS["bucket"].colours),
+    "broom": Prop(_smaller(_broom, 0.8), "plumb", True, 0.14, 0.416, PROPS["broom"].colours),
+}

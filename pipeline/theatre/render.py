@@ -1,12 +1,15 @@
-"""The stage function of the theatre: a cast on disk, as videos, their list and their truth."""
+"""The stage function of the theatre: an act on disk, as videos, their lists and their truth."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from csv import writer
+from csv import DictWriter
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from shutil import rmtree
+from types import ModuleType
+from typing import Any
 
 import av
 import cv2
@@ -17,18 +20,37 @@ from tqdm import tqdm
 from pipeline.artifacts import create
 from pipeline.digest import source_digest
 from pipeline.errors import ChoreoError
-from pipeline.theatre import actions, stage
+from pipeline.theatre import actions, graphs, home, stage
 from pipeline.theatre.motions import PRIMITIVES
 from pipeline.theatre.props import OBJECTS
 from pipeline.theatre.scenery import SCENES
-from pipeline.theatre.stage import Script, Truth
 from pipeline.writing import replacing
 
-ACTS = {"actions": actions.cast}
+
+@dataclass(frozen=True)
+class Act:
+    """What an act plays and what it writes beside its videos.
+
+    Attributes:
+        cast: the scripts of a seed and a number of videos.
+        play: the module whose `perform` renders a script, and whose `truth` says what is true of it without frames.
+        file, kind: the artifact of its truth.
+        shared: arrays that all videos share.
+        arrays: a truth in the terms of that kind.
+        tables: CSV files, each with the rows of a script; `index.csv` comes last.
+    """
+
+    cast: Callable[[int, int], list]
+    play: ModuleType
+    file: str
+    kind: str
+    shared: dict[str, tuple[str, ...]]
+    arrays: Callable[[Any], dict[str, ndarray]]
+    tables: dict[str, Callable[[Any], list[dict[str, str]]]]
 
 
 def theatre(out: Path, *, act: str = "actions", videos: int = 432, seed: int = 0, workers: int = 1) -> None:
-    """Perform an act; writes `videos/ID.mp4`, `index.csv` (id, path, split, labels, group) and `annotations.h5`.
+    """Perform an act; writes `videos/ID.mp4`, `index.csv` (id, path, split, labels, group) and the act's truth.
 
     Args:
         out: folder to write. Videos that are there already are kept if the same act, seed and source made them.
@@ -42,22 +64,24 @@ def theatre(out: Path, *, act: str = "actions", videos: int = 432, seed: int = 0
     """
     if act not in ACTS:
         raise ChoreoError(f"there is no act '{act}'", "a typo", f"known are {', '.join(ACTS)}")
-    scripts = {script.id: script for script in ACTS[act](seed, videos)}
+    chosen = ACTS[act]
+    scripts = {script.id: script for script in chosen.cast(seed, videos)}
     digest = source_digest("theatre.render")
     _prepare(out / "videos", mark=f"{act} {seed} {digest}\n")
     options = {"act": act, "videos": videos, "seed": seed}
-    with create(out / "annotations.h5", "annotations", ids=list(scripts), stage=digest, params=options) as artifact:
-        artifact.share(primitives=PRIMITIVES, object_names=OBJECTS, scene_names=SCENES)
+    with create(out / chosen.file, chosen.kind, ids=list(scripts), stage=digest, params=options) as artifact:
+        artifact.share(**chosen.shared)
         todo = [scripts[video_id] for video_id in artifact.pending()]
         with tqdm(total=len(scripts), initial=len(scripts) - len(todo), unit="video", mininterval=2) as bar:
-            for script, truth in _rendered(todo, out / "videos", workers):
-                artifact.add(script.id, **annotations(truth))
+            for script, truth in _rendered(act, todo, out / "videos", workers):
+                artifact.add(script.id, **chosen.arrays(truth))
                 bar.update()
-    _list(scripts.values(), out)
+    for name, rows in chosen.tables.items():
+        _list([row for script in scripts.values() for row in rows(script)], out / name)
 
 
-def annotations(truth: Truth) -> dict[str, ndarray]:
-    """A truth in the terms of the artifact of that name."""
+def annotations(truth: stage.Truth) -> dict[str, ndarray]:
+    """A truth of act one in the terms of the artifact `annotations`."""
     return {
         "primitive": truth.primitive,
         "joints": truth.joints,
@@ -67,12 +91,45 @@ def annotations(truth: Truth) -> dict[str, ndarray]:
     }
 
 
-def render(script: Script, folder: Path) -> Truth:
+def graph_annotations(truth: home.Truth) -> dict[str, ndarray]:
+    """A truth of act two in the terms of the artifact `graph_annotations`."""
+    return {
+        "frame": np.arange(len(truth.boxes)),
+        "box": truth.boxes,
+        "relation": truth.relations,
+        "node_class": truth.nodes,
+    }
+
+
+def listed(script: stage.Script) -> list[dict[str, str]]:
+    """The row of a video of one label in the list."""
+    return [_row(script) | {"labels": script.label, "group": script.group}]
+
+
+def listed_at_home(script: home.Script) -> list[dict[str, str]]:
+    """The row of a video of several labels, with its scene."""
+    return [_row(script) | {"labels": ";".join(script.labels), "group": script.group, "scene": script.scene}]
+
+
+def intervals(script: home.Script) -> list[dict[str, str]]:
+    """A row for each occurrence of an action, in seconds."""
+    return [
+        {
+            "id": script.id,
+            "action": event.action,
+            "start": f"{event.start / stage.FPS:.4f}",
+            "end": f"{event.end / stage.FPS:.4f}",
+        }
+        for event in home.events(script)
+    ]
+
+
+def render(act: str, script: Any, folder: Path) -> Any:
     """Write one video, unless it is there, and return its truth. A file has its name only once it is complete."""
-    path = folder / f"{script.id}.mp4"
+    play, path = ACTS[act].play, folder / f"{script.id}.mp4"
     if path.exists():
-        return stage.truth(script)
-    performance = stage.perform(script)
+        return play.truth(script)
+    performance = play.perform(script)
     aside = path.with_suffix(".aside")
     write_video(aside, performance.frames, performance.fps)
     aside.replace(path)
@@ -99,17 +156,44 @@ def _prepare(folder: Path, mark: str) -> None:
         made_by.write_text(mark)
 
 
-def _rendered(scripts: list[Script], folder: Path, workers: int) -> Iterator[tuple[Script, Truth]]:
+def _rendered(act: str, scripts: list, folder: Path, workers: int) -> Iterator[tuple[Any, Any]]:
     if workers < 2:
-        yield from ((script, render(script, folder)) for script in scripts)
+        yield from ((script, render(act, script, folder)) for script in scripts)
         return
     with ProcessPoolExecutor(workers, get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        yield from zip(scripts, pool.map(partial(render, folder=folder), scripts, chunksize=4), strict=True)
+        task = partial(render, act, folder=folder)
+        yield from zip(scripts, pool.map(task, scripts, chunksize=4), strict=True)
 
 
-def _list(scripts: list[Script], out: Path) -> None:
-    """The list of the videos; it appears last and at once, and says that everything is there."""
-    with replacing(out / "index.csv") as file:
-        rows = writer(file, lineterminator="\n")
-        rows.writerow(["id", "path", "split", "labels", "group"])
-        rows.writerows([s.id, f"videos/{s.id}.mp4", s.split, s.label, s.group] for s in scripts)
+def _row(script: Any) -> dict[str, str]:
+    return {"id": script.id, "path": f"videos/{script.id}.mp4", "split": script.split}
+
+
+def _list(rows: list[dict[str, str]], path: Path) -> None:
+    """A table; it appears at once, and the list of the videos last: that one says that everything is there."""
+    with replacing(path) as file:
+        table = DictWriter(file, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+
+
+ACTS = {
+    "actions": Act(
+        cast=actions.cast,
+        play=stage,
+        file="annotations.h5",
+        kind="annotations",
+        shared={"primitives": PRIMITIVES, "object_names": OBJECTS, "scene_names": SCENES},
+        arrays=annotations,
+        tables={"index.csv": listed},
+    ),
+    "home": Act(
+        cast=home.cast,
+        play=home,
+        file="graphs.h5",
+        kind="graph_annotations",
+        shared={"class_name": home.NODES, "relation_name": graphs.RELATIONS},
+        arrays=graph_annotations,
+        tables={"intervals.csv": intervals, "index.csv": listed_at_home},
+    ),
+}

@@ -10,9 +10,9 @@ import numpy as np
 from numpy import ndarray
 
 from pipeline.theatre import motions, props, scenery
+from pipeline.theatre.paper import CANVAS, MARGIN, SIZE
 from pipeline.theatre.performers import Performer, entropy
 from pipeline.theatre.puppet import COCO, FORWARD, POINT, UP, flesh, skeleton
-from pipeline.theatre.scenery import SIZE
 from pipeline.theatre.shapes import Cast, Shape, View, transform
 
 FPS = 16
@@ -192,7 +192,7 @@ def _flight(hand: ndarray, points: ndarray, motion: motions.Motion) -> ndarray:
 
 def _view(rng: np.random.Generator) -> View:
     return View(
-        place=(scenery.MARGIN + SIZE * rng.uniform(0.36, 0.64), scenery.MARGIN + SIZE * rng.uniform(0.86, 0.95)),
+        place=(MARGIN + SIZE * rng.uniform(0.36, 0.64), MARGIN + SIZE * rng.uniform(0.86, 0.95)),
         height=SIZE * rng.uniform(0.48, 0.62),
         yaw=rng.uniform(-45, 40),
         pitch=rng.uniform(2, 12),
@@ -207,10 +207,10 @@ def _camera(rng: np.random.Generator, frames: int) -> ndarray:
     pan = rng.uniform(-6, 6, 2) * [1, 0.4] * moving
     zoom = 1 + rng.uniform(-0.03, 0.07) + rng.uniform(-0.06, 0.06) * moving * time
     shake = cv2.GaussianBlur(rng.normal(0, rng.uniform(0, 1.2), (frames, 2)), (1, 5), 0) * moving
-    centre = scenery.CANVAS / 2
+    centre = CANVAS / 2
     maps = np.zeros((frames, 2, 3))
     maps[:, 0, 0] = maps[:, 1, 1] = zoom[:, 0]
-    maps[:, :, 2] = centre - zoom * centre - scenery.MARGIN + pan * time + shake
+    maps[:, :, 2] = centre - zoom * centre - MARGIN + pan * time + shake
     return maps
 
 

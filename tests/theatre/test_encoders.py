@@ -12,10 +12,12 @@ from pipeline.encoders.pose import Clip
 from pipeline.theatre import (
     corpus,
     encoders_backbone,
+    encoders_detector,
     encoders_evaluation,
     encoders_image_text,
     encoders_pose,
     encoders_training,
+    home,
     stage,
 )
 from pipeline.theatre.scenery import SCENES
@@ -191,3 +193,42 @@ def test_training_writes_files_that_the_plug_ins_load(tmp_path, plays):
     assert backbone_encoder(tmp_path).encode([plays[0].frames[:16]]).shape == (1, 192)
     encoders_image_text.train_image_text(tmp_path, videos=2, stills_per_video=2, steps=2, batch=4)
     assert image_text_encoder(tmp_path).images(frames).shape == (4, 384)
+
+
+def test_the_object_detector_finds_the_person_always_and_most_things():
+    found, right = encoders_evaluation.detector_figures(WEIGHTS, FRESH, videos=8)
+    shares = [[float(share) for share in line.split(":")[1].split()] for line in (found, right)]
+    assert min(shares[0][0], shares[1][0]) > 0.95 and np.mean(shares) > 0.7, (found, right)
+
+
+def test_stills_of_the_detector_hold_their_boxes():
+    frames, boxes = encoders_detector.stills(FRESH, 2, 3)
+    assert frames.shape == (6, 128, 128, 3) and boxes.shape == (6, len(home.NODES), 4)
+    pictures, places = encoders_detector.batch(frames, boxes, 5, np.random.default_rng(0))
+    known = places[~places.isnan().any(-1)]
+    assert pictures.shape == (5, 128, 128, 3) and (known[:, :2] <= known[:, 2:]).all() and known.max() <= 127
+
+
+def test_a_detector_that_is_right_has_next_to_no_loss_of_boxes():
+    class Detector(torch.nn.Module):
+        stride = 4
+
+        def __init__(self, wrong):
+            super().__init__()
+            self.wrong = wrong
+
+        def forward(self, pictures):
+            y, x = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
+            edges = (places.nan_to_num(0.0) / 4)[..., None, None]
+            sides = [x - edges[:, :, 0], y - edges[:, :, 1], edges[:, :, 2] - x, edges[:, :, 3] - y]
+            centre = (places[..., :2] + places[..., 2:]) / 8
+            near = encoders_pose.gaussians(centre, (32, 32), sigma=1.0).clamp(1e-6, 1 - 1e-6)
+            return near.logit(), torch.stack(sides, 2).clamp(min=0) + self.wrong
+
+    frames, boxes = encoders_detector.stills(FRESH, 2, 3)
+    _, places = encoders_detector.batch(frames, boxes, 4, np.random.default_rng(1))
+
+    def loss(wrong):
+        return float(encoders_detector.detector_loss(Detector(wrong), frames, boxes, 4, np.random.default_rng(1)))
+
+    assert loss(2.0) > loss(0.0) + 1
