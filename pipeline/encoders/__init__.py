@@ -9,6 +9,7 @@ weights in `.identity`. To add one: write a class with the methods of its kind a
 | image_text | images((N,H,W,3) uint8 RGB) -> (N,D), texts(list[str]) -> (M,D), float32 L2-normalised; dim   |
 | backbone   | encode(list of (T,H,W,3) uint8 RGB) -> (B,D) float32; dim, frames                             |
 | sentence   | texts(list[str]) -> (M,D) float32 L2-normalised                                               |
+| detector   | detect((N,H,W,3) uint8 RGB) -> list of Detections, see `pipeline.encoders.detector`; classes  |
 """
 
 import difflib
@@ -42,14 +43,19 @@ SENTENCE = {
     "sentence_transformers": "pipeline.encoders.sentence:Sentence",
 }
 
-KINDS = {"pose": POSE, "image_text": IMAGE_TEXT, "backbone": BACKBONE, "sentence": SENTENCE}
+DETECTOR = {
+    "onnx": "pipeline.encoders.detector.onnx:Onnx",
+    "transformers": "pipeline.encoders.detector.transformers:Transformers",
+}
+
+KINDS = {"pose": POSE, "image_text": IMAGE_TEXT, "backbone": BACKBONE, "sentence": SENTENCE, "detector": DETECTOR}
 
 
 def load(kind: str, spec: str | dict[str, Any]) -> Any:
     """The encoder that a configuration asks for.
 
     Args:
-        kind: pose, image_text, backbone or sentence.
+        kind: pose, image_text, backbone, sentence or detector.
         spec: a name ("vitpose"), a name and its model ("torchvision:swin3d_t") or {name: ..., **options}.
 
     Raises:

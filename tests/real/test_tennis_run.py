@@ -15,7 +15,7 @@ RUN = Path(__file__).parents[2] / "results" / "tennis"
 
 @pytest.fixture(scope="module")
 def run() -> Path:
-    if not (RUN / "report.html").is_file():
+    if not (RUN / "dance/report.html").is_file():
         pytest.skip("there is no run on the tennis clips: `make real` makes it (about 15 minutes)")
     return RUN
 

@@ -1,18 +1,7 @@
-"""From frames to a model's input and back: the letterbox of a detector and the crop of a pose model."""
+"""From frames to a pose model's input and back: the crop around a person."""
 
 import cv2
 import numpy as np
-
-GREY = 114  # what YOLOX pads with
-
-
-def letterbox(frame: np.ndarray, width: int, height: int) -> tuple[np.ndarray, float]:
-    """The whole frame (H,W,3) fitted to the top left of (height, width, 3), grey around it; and the scale."""
-    scale = min(width / frame.shape[1], height / frame.shape[0])
-    size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
-    canvas = np.full((height, width, 3), GREY, np.uint8)
-    canvas[: size[1], : size[0]] = cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR)
-    return canvas, scale
 
 
 def windows(boxes: np.ndarray, aspect: float, scale: float) -> np.ndarray:

@@ -1,43 +1,8 @@
-"""From a model's raw output to boxes and joints. N image, K candidate box, J joint."""
+"""From a pose model's raw output to joints. N image, J joint."""
 
-import cv2
 import numpy as np
 
-from pipeline.encoders.pose.tracking import Found, area
-
-STRIDES = (8, 16, 32)  # of YOLOX's three levels
 SPLIT = 2  # SimCC bins per pixel of RTMPose
-
-
-def yolox(output: np.ndarray, width: int, height: int) -> np.ndarray:
-    """YOLOX's raw rows (N,K,5+classes) -> (N,K,5): x0 y0 x1 y1 in input pixels and the score of a person (class 0).
-
-    A row holds the offset in its cell, log width and height in strides, objectness and class probabilities
-    (Ge et al., YOLOX, 2021, Sec. 2.1).
-    """
-    cells, strides = [], []
-    for stride in STRIDES:
-        y, x = np.mgrid[: height // stride, : width // stride]
-        cells.append(np.stack([x, y], axis=-1).reshape(-1, 2))
-        strides.append(np.full((len(cells[-1]), 1), stride))
-    cell, stride = np.concatenate(cells), np.concatenate(strides)
-    centre = (output[..., :2] + cell) * stride
-    half = np.exp(output[..., 2:4]) * stride / 2
-    score = output[..., 4:5] * output[..., 5:6]
-    return np.concatenate([centre - half, centre + half, score], axis=-1)
-
-
-def people(candidates: np.ndarray, score: float, overlap: float = 0.45) -> Found:
-    """The people among candidates (K,5), x0 y0 x1 y1 score: those above `score`, each once.
-
-    Of two candidates that overlap by more than `overlap` (IoU) the surer one stays.
-    """
-    kept = candidates[(candidates[:, 4] > score) & (area(candidates[:, :4]) > 1)].astype(np.float32)
-    if not len(kept):
-        return np.zeros((0, 4), np.float32), np.zeros(0, np.float32)
-    sized = np.concatenate([kept[:, :2], kept[:, 2:4] - kept[:, :2]], axis=1)
-    order = np.asarray(cv2.dnn.NMSBoxes(sized.tolist(), kept[:, 4].tolist(), score, overlap), int).ravel()
-    return kept[order, :4], kept[order, 4]
 
 
 def movenet(output: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,11 +1,6 @@
 """A person detector and a pose model, each one ONNX file: YOLOX, MoveNet, RTMPose, and any model with their outputs.
 
-| detector_format | input (frame at the top left, grey around) | output                                           |
-|-----------------|--------------------------------------------|--------------------------------------------------|
-| yolox           | BGR 0-255                                  | (N,K,5+classes), raw rows of strides 8, 16, 32   |
-| boxes           | RGB 0-255                                  | (N,K,6), x0 y0 x1 y1 in input px, score, class   |
-
-Class 0 is a person.
+The detector's formats are those of `pipeline.encoders.detector.onnx`; its class 0 is a person.
 
 | pose_format | output for a crop (H,W) of the person, RGB 0-255       |
 |-------------|--------------------------------------------------------|
@@ -22,14 +17,15 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.encoders.detector import onnx as detectors
 from pipeline.encoders.onnx_graph import Graph, digest
 from pipeline.encoders.pose import Clip, Poses, decode
-from pipeline.encoders.pose.crops import crop, letterbox, to_frame, windows
+from pipeline.encoders.pose.crops import crop, to_frame, windows
 from pipeline.encoders.pose.top_down import top_down
 from pipeline.encoders.pose.tracking import Found
 from pipeline.errors import ChoreoError
 
-DETECTORS = ("yolox", "boxes")
+PERSON = 0
 POSES = {"movenet": decode.movenet, "heatmap": decode.heatmaps, "simcc": lambda x, y, *size: decode.simcc(x, y)}
 
 
@@ -67,14 +63,16 @@ class Onnx:
         device: str = "auto",
         threads: int = 1,
     ) -> None:
-        for key, value, known in (("detector", detector_format, DETECTORS), ("pose", pose_format, POSES)):
+        for key, value, known in (("detector", detector_format, detectors.FORMATS), ("pose", pose_format, POSES)):
             if value not in known:
                 raise ChoreoError(f"{key}_format: {value!r} is not known", "", f"known formats: {', '.join(known)}")
-        self.detector = Graph(detector, batch=batch, device=device, threads=threads)
+        self.detector = detectors.Onnx(
+            detector, detector_format, score=score, batch=batch, device=device, threads=threads
+        )
         self.pose = Graph(pose, mean=mean, std=std, batch=batch, device=device, threads=threads)
-        self.detector_format, self.pose_format = detector_format, pose_format
-        self.score, self.detect_every, self.crop_scale, self.tracking = score, detect_every, crop_scale, tracking
-        self.identity = f"onnx:{Path(detector).stem}@{digest(detector)}+{Path(pose).stem}@{digest(pose)}"
+        self.pose_format = pose_format
+        self.detect_every, self.crop_scale, self.tracking = detect_every, crop_scale, tracking
+        self.identity = f"onnx:{self.detector.weights}+{Path(pose).stem}@{digest(pose)}"
 
     def encode(self, clip: Clip) -> Poses:
         """Poses of one person through the clip."""
@@ -82,17 +80,7 @@ class Onnx:
 
     def detect(self, frames: np.ndarray) -> list[Found]:
         """The people in each frame (N,H,W,3): boxes in pixels of the frame, and scores."""
-        width, height = self.detector.width, self.detector.height
-        images = np.empty((len(frames), height, width, 3), np.uint8)
-        for i, frame in enumerate(frames):
-            images[i], scale = letterbox(frame, width, height)
-        if self.detector_format == "yolox":
-            candidates = decode.yolox(self.detector(images[..., ::-1])[0], width, height)
-        else:
-            candidates = self.detector(images)[0]
-            candidates[..., 4] *= candidates[..., 5] == 0
-        found = [decode.people(rows[:, :5], self.score) for rows in candidates]
-        return [(_inside(boxes / scale, frames.shape[2], frames.shape[1]), scores) for boxes, scores in found]
+        return [found.of(PERSON) for found in self.detector.detect(frames)]
 
     def estimate(self, frames: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Joints (N,17,2) in pixels of the frames and confidence (N,17) of the person in each box (N,4)."""
@@ -101,7 +89,3 @@ class Onnx:
         images = np.stack([crop(frame, view, width, height) for frame, view in zip(frames, views, strict=True)])
         joints, confidence = POSES[self.pose_format](*self.pose(images), width, height)
         return to_frame(joints, views, width, height), confidence
-
-
-def _inside(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
-    return boxes.clip(0, (width, height, width, height))

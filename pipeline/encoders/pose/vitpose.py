@@ -1,13 +1,10 @@
 """ViTPose (Xu et al., NeurIPS 2022) and ViTPose+ on the people found by RT-DETR, both through transformers."""
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import torch
-from transformers import AutoImageProcessor, RTDetrForObjectDetection, VitPoseForPoseEstimation
+from transformers import VitPoseForPoseEstimation
 
-from pipeline.encoders.offline import fetching, hub_cache
+from pipeline.encoders.detector.transformers import Transformers, checkpoint, short
 from pipeline.encoders.pose import JOINTS, Clip, Poses
 from pipeline.encoders.pose.top_down import top_down
 from pipeline.encoders.pose.tracking import Found
@@ -43,9 +40,9 @@ class VitPose:
         device: str = "auto",
     ) -> None:
         self.device = pick_device(device)
-        self.pose_processor, self.pose = _checkpoint(model, VitPoseForPoseEstimation, self.device)
-        self.detector_processor, self.detector = _checkpoint(detector, RTDetrForObjectDetection, self.device)
-        self.person = self.detector.config.label2id.get("person", 0)
+        self.pose_processor, self.pose = checkpoint(model, VitPoseForPoseEstimation, self.device)
+        self.detector = Transformers(detector, score=score, batch=batch, device=device)
+        self.person = self.detector.classes.index("person") if "person" in self.detector.classes else 0
         experts = self.pose.config.backbone_config.num_experts
         if experts > 1 and not 0 <= dataset_index < experts:
             raise ChoreoError(
@@ -54,27 +51,16 @@ class VitPose:
                 f"choose 0 to {experts - 1}; 0 is COCO",
             )
         self.expert = dataset_index if experts > 1 else None
-        self.score, self.detect_every, self.tracking, self.batch = score, detect_every, tracking, batch
-        self.identity = f"vitpose:{_name(detector)}@{digest(self.detector)}+{_name(model)}@{digest(self.pose)}"
+        self.detect_every, self.tracking, self.batch = detect_every, tracking, batch
+        self.identity = f"vitpose:{self.detector.weights}+{short(model)}@{digest(self.pose)}"
 
     def encode(self, clip: Clip) -> Poses:
         """Poses of one person through the clip."""
         return top_down(clip.frames, self.detect, self.estimate, every=self.detect_every, tracking=self.tracking)
 
-    @torch.inference_mode()
     def detect(self, frames: np.ndarray) -> list[Found]:
         """The people in each frame (N,H,W,3): boxes in pixels of the frame, and scores."""
-        found = []
-        for i in range(0, len(frames), self.batch):
-            part = list(frames[i : i + self.batch])
-            inputs = self.detector_processor(images=part, return_tensors="pt").to(self.device)
-            sizes = [frames.shape[1:3]] * len(part)
-            results = self.detector_processor.post_process_object_detection(self.detector(**inputs), self.score, sizes)
-            for result in results:
-                person = result["labels"] == self.person
-                boxes = result["boxes"][person].cpu().numpy().clip(0, (*frames.shape[2:0:-1],) * 2)
-                found.append((boxes, result["scores"][person].cpu().numpy()))
-        return found
+        return [found.of(self.person) for found in self.detector.detect(frames)]
 
     @torch.inference_mode()
     def estimate(self, frames: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -92,15 +78,3 @@ class VitPose:
             joints[part] = [person["keypoints"].numpy() for (person,) in results]
             confidence[part] = [person["scores"].numpy() for (person,) in results]
         return joints, confidence.clip(0, 1)
-
-
-def _checkpoint(name: str, model: Callable, device: torch.device) -> tuple[Any, torch.nn.Module]:
-    """Image processor and model of a checkpoint, ready to be used."""
-    files = "config.json, preprocessor_config.json and model.safetensors"
-    with fetching(f"{files} of {name!r}", hub_cache(name)):
-        return AutoImageProcessor.from_pretrained(name), model.from_pretrained(name).to(device).eval()
-
-
-def _name(checkpoint: str) -> str:
-    """Last part of a folder or hub name."""
-    return str(checkpoint).rstrip("/").split("/")[-1]

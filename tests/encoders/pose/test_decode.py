@@ -1,44 +1,10 @@
-"""From raw outputs to boxes and joints, against literal loops and synthetic truth."""
-
-import math
+"""From raw outputs to joints, against literal loops and synthetic truth."""
 
 import numpy as np
 import pytest
 
 from pipeline.encoders.pose import decode
-from pipeline.encoders.pose.crops import crop, letterbox, to_frame, windows
-
-
-def test_yolox_rows_decode_as_written_in_the_paper():
-    rng = np.random.default_rng(0)
-    width, height = 96, 64
-    rows = rng.normal(size=(2, sum((width // s) * (height // s) for s in (8, 16, 32)), 85))
-    expected = np.zeros((*rows.shape[:2], 5))
-    for n in range(2):
-        k = 0
-        for stride in (8, 16, 32):
-            for y in range(height // stride):
-                for x in range(width // stride):
-                    dx, dy, log_w, log_h, objectness, is_person = rows[n, k, :6]
-                    cx, cy = (x + dx) * stride, (y + dy) * stride
-                    w, h = math.exp(log_w) * stride, math.exp(log_h) * stride
-                    expected[n, k] = cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2, objectness * is_person
-                    k += 1
-    np.testing.assert_allclose(decode.yolox(rows, width, height), expected)
-
-
-def test_people_are_above_the_score_and_counted_once():
-    candidates = np.array(
-        [[0, 0, 10, 20, 0.9], [1, 0, 11, 20, 0.8], [40, 0, 50, 20, 0.5], [80, 0, 90, 20, 0.2], [5, 5, 5, 5, 0.99]]
-    )
-    boxes, scores = decode.people(candidates, 0.25)
-    np.testing.assert_allclose(boxes, [[0, 0, 10, 20], [40, 0, 50, 20]])
-    np.testing.assert_allclose(scores, [0.9, 0.5], rtol=1e-6)
-
-
-def test_nobody_above_the_score_is_nobody():
-    boxes, scores = decode.people(np.array([[0, 0, 10, 20, 0.1]]), 0.25)
-    assert boxes.shape == (0, 4) and scores.shape == (0,)
+from pipeline.encoders.pose.crops import crop, to_frame, windows
 
 
 def test_the_peak_of_a_gaussian_is_found_between_the_cells():
@@ -97,9 +63,3 @@ def test_a_window_holds_the_box_and_has_the_aspect():
         assert x0 <= box[0] and y0 <= box[1] and x0 + width >= box[2] and y0 + height >= box[3]
         assert (x0 + width / 2, y0 + height / 2) == pytest.approx(((box[0] + box[2]) / 2, (box[1] + box[3]) / 2))
     assert windows(boxes, 0.75, 1.25)[0, 3] == pytest.approx(1.25 * 80)
-
-
-def test_a_letterbox_keeps_the_aspect_and_pads_right_or_below():
-    image, scale = letterbox(np.full((50, 100, 3), 200, np.uint8), 40, 40)
-    assert scale == pytest.approx(0.4)
-    assert (image[:20] == 200).all() and (image[20:] == 114).all()

@@ -169,10 +169,10 @@ def test_yolox_is_given_blue_before_red_and_its_box_comes_back_in_pixels_of_the_
             rows[:, 5] = [0.5, 0.5, np.log(1), np.log(2), 0.9, 1, *[0] * 79]  # second row and column of stride 8
             return [rows]
 
-    encoder.detector, encoder.detector_format = Yolox(), "yolox"
+    encoder.detector.graph, encoder.detector.format = Yolox(), "yolox"
     red = np.zeros((1, 96, 96, 3), np.uint8)
     red[..., 0] = 255
     ((boxes, scores),) = encoder.detect(red)
     np.testing.assert_allclose(boxes, [[24, 12, 48, 60]])
     np.testing.assert_allclose(scores, [0.9], rtol=1e-6)
-    assert encoder.detector.images[0, 0, 0].tolist() == [0, 0, 255]
+    assert encoder.detector.graph.images[0, 0, 0].tolist() == [0, 0, 255]

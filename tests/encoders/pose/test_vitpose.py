@@ -104,7 +104,7 @@ def test_joints_do_not_depend_on_the_batch(encoder, monkeypatch):
 
 
 def test_nobody_found_is_nobody(encoder, monkeypatch):
-    monkeypatch.setattr(encoder, "score", 1.1)
+    monkeypatch.setattr(encoder.detector, "score", 1.1)
     poses = encoder.encode(CLIP)
     assert np.isnan(poses.joints).all() and np.isnan(poses.box).all() and (poses.confidence == 0).all()
 
