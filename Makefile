@@ -5,16 +5,24 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
 
-.PHONY: demo test real check format setup setup-dev clean
+.PHONY: demo more test real check format setup setup-dev clean
 
 demo: setup
 	$(BIN)/snakemake --cores $(CORES)
+	$(BIN)/snakemake --cores $(CORES) --configfile config/home.yaml
+	$(BIN)/snakemake --cores $(CORES) --configfile config/court.yaml
 	@echo
-	@echo "Report:   results/theatre/report.html (open it in a browser)"
-	@echo "Figures:  results/theatre/*/metrics.json"
+	@echo "Reports:  results/theatre/dance/report.html and results/home/proda/report.html (open them in a browser)"
+	@echo "Figures:  results/{theatre,home,court}/*/metrics.json"
 	@echo "Videos:   results/theatre/stage"
 	@echo
-	@$(BIN)/python -m pipeline table results/theatre
+	@for run in theatre home court; do $(BIN)/python -m pipeline table results/$$run && echo; done
+
+# ProDA with more time, and the paper's ablations: about an hour on two cores.
+more: setup
+	$(BIN)/snakemake --cores $(CORES) --configfile config/home.yaml config/home_large.yaml
+	$(BIN)/snakemake --cores $(CORES) --configfile config/home.yaml config/home_ablations.yaml
+	@for run in home_large home; do $(BIN)/python -m pipeline table results/$$run && echo; done
 
 test: setup-dev
 	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
@@ -34,6 +42,8 @@ check: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+	$(BIN)/snakemake --lint --configfile config/home.yaml
+	$(BIN)/snakemake --lint --configfile config/court.yaml
 
 format: setup-dev
 	$(BIN)/ruff check --fix .

@@ -18,17 +18,18 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/theatre.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/features.smk"
-include: "workflow/rules/concepts.smk"
-include: "workflow/rules/dance.smk"
-include: "workflow/rules/report.smk"
+
+
+for model in config["models"]:
+
+    include: f"workflow/rules/{model}.smk"
 
 
 # Everything that the config asks for.
 rule all:
     default_target: True
     input:
-        path("report.html"),
-        expand(path("{model}/metrics.json"), model=config["models"]),
+        [path(f"{model}/{file}") for model in config["models"] for file in PAGES[model]],
 
 
 # Only the slow stages: what a cluster is for.
@@ -36,10 +37,3 @@ rule features:
     input:
         [shards(stage) for stage in SLOW],
         path("failures.tsv"),
-
-
-# Only the concepts, to look at and edit before anything is trained.
-rule concepts:
-    input:
-        path("concepts/vocabulary.csv"),
-        path("concepts/motion.h5"),

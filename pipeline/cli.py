@@ -10,6 +10,7 @@ import argparse
 import ast
 import importlib
 import inspect
+import logging
 import sys
 import types
 import typing
@@ -40,10 +41,25 @@ STAGES = {
     "predict": "dance.training:predict",
     "dance_evaluate": "dance.evaluation:dance_evaluate",
     "dance_explain": "dance.explanations:dance_explain",
-    "report": "report.page:report",
+    "dance_report": "report.dance.page:dance_report",
+    "intervals": "datasets.intervals:intervals",
+    "scene_graphs": "features.scene_graphs:scene_graphs",
+    "proda_pretrain": "proda.training:proda_pretrain",
+    "proda_posttrain": "proda.training:proda_posttrain",
+    "proda_measure": "proda.measuring:proda_measure",
+    "proda_evaluate": "proda.evaluation:proda_evaluate",
+    "proda_report": "report.proda.page:proda_report",
+    "proda_predict": "proda.predictions:proda_predict",
+    "proda_explain": "proda.explanations:proda_explain",
+    "proda_prompt_only": "proda.prompt_only:proda_prompt_only",
+    "court": "theatre.court:write",
+    "pairs": "features.pairs:pairs",
+    "pairs_train": "proda.pairs_training:pairs_train",
+    "pairs_evaluate": "proda.pairs_evaluation:pairs_evaluate",
     "train_pose": "theatre.encoders_pose:train_pose",
     "train_image_text": "theatre.encoders_image_text:train_image_text",
     "train_backbone": "theatre.encoders_backbone:train_backbone",
+    "train_detector": "theatre.encoders_detector:train_detector",
 }
 
 # tools for people; no rule runs them.
@@ -51,6 +67,7 @@ TOOLS = {
     "validate": "tools:validate",
     "inspect": "tools:inspect",
     "table": "tools:table",
+    "proda_ask": "proda.predictions:proda_ask",
     "docs": "tools:docs",
     "schema": "config:schema",
 }
@@ -72,6 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0 if argv[:1] in (["-h"], ["--help"]) else 2
     function = load(names[argv[0]])
     options = vars(parser(argv[0], function).parse_args(argv[1:]))
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("pipeline").setLevel(logging.INFO)
     try:
         answer = function(**options)
     except ChoreoError as error:

@@ -36,14 +36,32 @@ SECTIONS = {
     "dance": {"seed", "protocol"},
     "dance_evaluate": {"protocol", "run", "seeds", "annotations"},
     "dance_explain": {"protocol"},
-    "report": {"title"},
+    "dance_report": {"title"},
+    "scene_graphs": {"encoder", "decoder", "workers"},
+    "proda_pretrain": {"seed", "variant", "protocol"},
+    "proda_posttrain": {"seed", "protocol"},
+    "proda_measure": {"pretrained", "intervals", "protocol"},
+    "proda_evaluate": {"run", "protocol"},
+    "proda_explain": {"intervals", "protocol"},
+    "proda_report": {"title"},
+    "court": {"workers"},
+    "pairs": {"encoder", "decoder", "workers"},
+    "pairs_train": {"seed", "protocol"},
+    "pairs_evaluate": {"run", "protocol"},
+}
+
+# What a model needs beside videos: keys of the top level, and kinds of encoders.
+NEEDS = {
+    "dance": {"keys": ["encoders", "answers", "edits"], "encoders": ["pose", "image_text", "backbone", "sentence"]},
+    "proda": {"keys": ["encoders", "graphs"], "encoders": ["image_text"]},
+    "pairs": {"keys": ["encoders"], "encoders": []},
 }
 
 TOP: dict[str, dict[str, Any]] = {
     "run": {"type": "string", "pattern": r"^[\w.-]+$", "description": "Name of the run: results/<run>."},
     "models": {
         "type": "array",
-        "items": {"enum": ["dance"]},
+        "items": {"enum": list(NEEDS)},
         "default": ["dance"],
         "description": "Models to train, evaluate and explain.",
     },
@@ -81,15 +99,27 @@ TOP: dict[str, dict[str, Any]] = {
     "encoders": {
         "type": "object",
         "additionalProperties": False,
-        "required": list(encoders.KINDS),
         "properties": {kind: {"type": ["string", "object"]} for kind in encoders.KINDS},
-        "description": "Name of the encoder of each kind, and its options.",
+        "description": "Name of the encoder of each kind that the models need, and its options.",
+    },
+    "graphs": {
+        "type": "object",
+        "additionalProperties": False,
+        "minProperties": 1,
+        "properties": {name: {"type": ["string", "object"]} for name in ("oracle", "predicted")},
+        "description": "Where scene graphs come from: `oracle` from people or a renderer, `predicted` from a detector.",
+    },
+    "ablations": {
+        "type": "array",
+        "items": {"type": "string"},
+        "default": [],
+        "description": "Variants of ProDA that are trained beside it; `python -m pipeline variants` lists them.",
     },
     "answers": {"type": "string", "description": "File that keeps the language model's answers, or people's own."},
     "edits": {"type": "string", "description": "File with people's changes to the vocabulary; no rule writes it."},
 }
 
-REQUIRED = ["run", "dataset", "encoders", "answers", "edits"]
+REQUIRED = ["run", "dataset", "encoders"]
 
 
 def check(config: dict[str, Any], schema: Path) -> None:
@@ -120,8 +150,15 @@ def schema() -> str:
         "additionalProperties": False,
         "required": REQUIRED,
         "properties": TOP | sections,
+        "allOf": [_condition(model, **needs) for model, needs in NEEDS.items()],
     }
     return yaml.safe_dump(whole, sort_keys=False, width=120, allow_unicode=True).rstrip()
+
+
+def _condition(model: str, keys: list[str], encoders: list[str]) -> dict[str, Any]:
+    """What a config must have when it asks for a model."""
+    asked = {"properties": {"models": {"contains": {"const": model}}}}
+    return {"if": asked, "then": {"required": keys, "properties": {"encoders": {"required": encoders}}}}
 
 
 def _section(stage: Callable[..., Any], given: set[str]) -> dict[str, Any]:

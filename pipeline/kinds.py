@@ -201,3 +201,70 @@ PREDICTIONS = declare(
     kind=Array(TEXT, ("concept",), "`motion`, `object` or `scene`"),
     class_name=Array(TEXT, ("class",), "names of the classes"),
 )
+
+GRAPH_ANNOTATIONS = declare(
+    "graph_annotations",
+    1,
+    "Scene graphs that people annotated or a renderer knows: who and what is where, in which relation to the person.",
+    ragged=("frame",),
+    frame=Array("i4", ("frame",), "annotated frames, rising", unit="frame"),
+    box=Array("f4", ("frame", "node", "corner"), "x1 y1 x2 y2; NaN where the node is not seen", unit="px", missing=nan),
+    relation=Array(
+        "u1", ("frame", "node", "relation"), "1 where the person has the relation to the node", range=(0, 1)
+    ),
+    node_class=Array(
+        "i2", ("video", "node"), "index into `class_name`; node 0 is the person; -1 where there is no node"
+    ),
+    class_name=Array(TEXT, ("class",), "names of the classes of nodes; the first is the person's"),
+    relation_name=Array(TEXT, ("relation",), "names of the relations"),
+)
+
+SCENE_GRAPHS = declare(
+    "scene_graphs",
+    1,
+    "Scene graphs with features: a node a thing, the same node in all frames, node 0 the person (ProDA, Sec. 3.1).",
+    ragged=("frame",),
+    frame=Array("i4", ("frame",), "frames of the graphs, rising", unit="frame"),
+    time=Array("f4", ("frame",), "their times in the video", unit="s"),
+    image=Array("f2", ("frame", "feature"), "embedding of the whole frame: the global node"),
+    feature=Array("f2", ("frame", "node", "feature"), "embedding of the node's crop; 0 where `mask` is 0"),
+    box=Array(
+        "f4", ("frame", "node", "corner"), "x1 y1 x2 y2 over width and height; 0 where `mask` is 0", range=(0, 1)
+    ),
+    mask=Array("u1", ("frame", "node"), "1 where the node is seen", range=(0, 1)),
+    relation=Array(
+        "u1", ("frame", "node", "relation"), "1 where the person has the relation to the node", range=(0, 1)
+    ),
+    node_class=Array("i2", ("video", "node"), "index into `class_name`; -1 where there is no node"),
+    class_name=Array(TEXT, ("class",), "names of the classes of nodes; the first is the person's"),
+    relation_name=Array(TEXT, ("relation",), "names of the relations"),
+    origin=Array(TEXT, ("one",), "`annotated` (people or a renderer) or `predicted` (a detector and geometry)"),
+)
+
+PAIRS = declare(
+    "pairs",
+    1,
+    "Persons and their ordered pairs in keyframes, and what the first of a pair does to the second (ProDA, Sec. 4.1).",
+    ragged=("person", "pair"),
+    frame=Array("i4", ("person",), "keyframe in which the person is seen, rising", unit="frame"),
+    box=Array("f4", ("person", "corner"), "x1 y1 x2 y2 over width and height", range=(0, 1)),
+    feature=Array("f2", ("person", "feature"), "embedding of the person's crop"),
+    subject=Array("i4", ("pair",), "row of the one who acts among the video's persons; pairs are of one keyframe"),
+    object=Array("i4", ("pair",), "row of the one it is done to"),
+    union=Array("f2", ("pair", "feature"), "embedding of the crop that holds both"),
+    label=Array("u1", ("pair", "action"), "1 where the subject does it to the object; all 0: background", range=(0, 1)),
+    action_name=Array(TEXT, ("action",), "names of the interactions"),
+    origin=Array(TEXT, ("one",), "`dense` (everybody's box) or `interacting` (boxes of those who interact only)"),
+)
+
+PRODA_PREDICTIONS = declare(
+    "proda_predictions",
+    1,
+    "What a trained ProDA says of every video: asked nothing, asked for all actions, and for each by itself.",
+    middle=Array("f4", ("video", "action"), "logit of each action when nothing is asked (a_m)"),
+    total=Array("f4", ("video", "action"), "logit of each action when all are asked for at once (a_t)"),
+    queried=Array("f4", ("video", "action"), "logit of each action when it is asked for by itself (a_s)"),
+    frame_weight=Array("f4", ("video", "action", "frame"), "the readout's weight of each frame then (s)", range=(0, 1)),
+    time=Array("f4", ("video", "frame"), "times of the frames that the model saw", unit="s"),
+    action=Array(TEXT, ("action",), "names of the actions"),
+)

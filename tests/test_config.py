@@ -32,9 +32,15 @@ def test_every_key_of_the_schema_is_described():
     assert not silent
 
 
-@pytest.mark.parametrize("path", [ROOT / "config.yaml", ROOT / "tests/real/tennis.yaml"], ids=lambda p: p.stem)
+PRESETS = [ROOT / "config.yaml", ROOT / "tests/real/tennis.yaml", *sorted((ROOT / "config").glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=lambda p: p.stem)
 def test_configs_of_this_project_pass(path):
-    check(yaml.safe_load(path.read_text()), SCHEMA)
+    config = yaml.safe_load(path.read_text())
+    if "models" not in config and path.parent.name == "config":  # one that comes after config/home.yaml
+        config = yaml.safe_load((ROOT / "config/home.yaml").read_text()) | config
+    check(config, SCHEMA)
 
 
 def test_defaults_of_the_top_level_are_filled_in():
@@ -42,6 +48,14 @@ def test_defaults_of_the_top_level_are_filled_in():
     config["encoders"] = dict.fromkeys(("pose", "image_text", "backbone", "sentence"), "any")
     check(config, SCHEMA)
     assert config["shards"] == 1 and config["seeds"] == [0, 1, 2] and config["protocol"] == "strict"
+
+
+@pytest.mark.parametrize(("model", "key"), [("dance", "answers"), ("proda", "graphs")])
+def test_what_a_model_needs_is_asked_for(demo, model, key):
+    demo.pop(key, None)
+    demo["models"] = [model]
+    with pytest.raises(ChoreoError, match=f"'{key}' is a required property"):
+        check(demo, SCHEMA)
 
 
 def test_a_misspelt_key_is_named_with_what_was_meant(demo):

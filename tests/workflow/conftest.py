@@ -23,6 +23,25 @@ dataset: {name: csv, index: results/theatre/stage/actions/index.csv}
 dance: {steps: 300}
 """
 
+HOME = """
+run: small_home
+shards: 2
+seeds: [0]
+theatre: {videos: 64}
+scene_graphs: {frames: 8}
+ablations: [simple_prompt]
+proda_pretrain: {dim: 16, feedforward: 32, adapter: 16, layers: 1, frames: 6, per_video: 8, batch: 8, epochs: 1}
+proda_posttrain: {per_video: 8, epochs: 1}
+"""
+
+COURT = """
+run: small_court
+shards: 1
+seeds: [0]
+court: {videos: 24}
+pairs_train: {part: 16, spatial: 16, feedforward: 32, larger: 90, epochs: 1, warmup: 1}
+"""
+
 
 class Project:
     """A copy of the project in a folder of its own."""
@@ -30,12 +49,14 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         shutil.copytree(ROOT, folder, ignore=LEFT_OUT, symlinks=True)
-        (folder / "small.yaml").write_text(SMALL)
+        for name, text in {"small": SMALL, "home": HOME, "court": COURT}.items():
+            (folder / f"{name}.yaml").write_text(text)
 
-    def snakemake(self, *arguments: str, config: str = "small.yaml", check: bool = True) -> str:
+    def snakemake(self, *arguments: str, config: str = "config.yaml small.yaml", check: bool = True) -> str:
         """Run Snakemake in the copy; its standard output and error together."""
+        configs = config.split()
         done = subprocess.run(
-            [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "config.yaml", config, *arguments],
+            [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--configfile", *configs],
             cwd=self.folder,
             env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
             stdout=subprocess.PIPE,
@@ -47,9 +68,9 @@ class Project:
             raise AssertionError(f"snakemake ended with {done.returncode}:\n{done.stdout[-6000:]}")
         return done.stdout
 
-    def jobs(self, *arguments: str) -> dict[str, int]:
+    def jobs(self, *arguments: str, config: str = "config.yaml small.yaml") -> dict[str, int]:
         """Rules and how many jobs of each a dry run plans."""
-        text = self.snakemake("--dry-run", "--quiet", "rules", *arguments)
+        text = self.snakemake("--dry-run", "--quiet", "rules", *arguments, config=config)
         rows = [line.split() for line in text.splitlines()]
         return {
             row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit() and row[0] not in ("total", "all")

@@ -9,11 +9,11 @@ from pathlib import Path
 from pipeline.manifest import shard_of
 
 ROOT = Path(__file__).parents[2]
-BELOW_THE_VOCABULARY = {"texts", "pseudo_labels", "dance", "predict", "dance_evaluate", "dance_explain", "report"}
+BELOW_THE_VOCABULARY = {"texts", "pseudo_labels", "dance", "predict", "dance_evaluate", "dance_explain", "dance_report"}
 
 
 def test_a_run_ends_with_a_report_and_figures(project):
-    assert (project.folder / "results/small/report.html").stat().st_size > 10_000
+    assert (project.folder / "results/small/dance/report.html").stat().st_size > 10_000
     metrics = json.loads((project.folder / "results/small/dance/metrics.json").read_text())
     assert metrics["run"] == "small" and metrics["figures"]["accuracy"]["n"] == 1
 
@@ -63,8 +63,35 @@ def test_an_edit_to_the_source_of_a_stage_runs_that_stage_and_a_comment_does_not
     source.write_text(before + "\n# a thought\n")
     assert project.jobs() == {}
     source.write_text(before + "\nSOMETHING = 1\n")
-    assert set(project.jobs()) == {"dance_evaluate", "report"}
+    assert set(project.jobs()) == {"dance_evaluate", "dance_report"}
     source.write_text(before)
+
+
+def test_proda_goes_from_videos_to_its_report_and_a_change_of_its_training_runs_no_slow_stage(project):
+    at_home = "config/home.yaml home.yaml"
+    project.snakemake(config=at_home)
+    folder = project.folder / "results/small_home/proda"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    figures = metrics["figures"]
+    for prefix in ("", "predicted_graphs/"):
+        assert {f"{prefix}map/{name}" for name in ("prompt_free", "encoder_alone", "queried", "oracle_prompt")} <= set(
+            figures
+        )
+    assert {"map/prompt_only_control", "localisation/recall@0.5", "localisation/paper_map"} <= set(figures)
+    assert "ablation/simple_prompt/map/oracle_prompt" in figures
+    assert (folder / "report.html").stat().st_size > 10_000
+    assert "Nothing to be done" in project.snakemake(config=at_home)
+    config = project.folder / "home.yaml"
+    config.write_text(config.read_text().replace("layers: 1", "layers: 2"))
+    assert set(project.jobs(config=at_home)) == {
+        "proda_pretrain", "proda_posttrain", "proda_measure", "proda_evaluate", "proda_explain", "proda_report",
+    }  # fmt: skip
+
+
+def test_pairs_go_from_videos_to_figures(project):
+    project.snakemake(config="config/court.yaml court.yaml")
+    metrics = json.loads((project.folder / "results/small_court/pairs/metrics.json").read_text())
+    assert {"map", "map/baseline", "map/oracle", "map/prompt_only", "recall@20"} <= set(metrics["figures"])
 
 
 def test_an_unknown_key_of_the_config_is_named_with_what_was_meant(project):

@@ -10,20 +10,32 @@ os.environ.update(
 )
 sys.path.insert(0, workflow.basedir)
 
-from pipeline import cli, datasets, encoders
+from pipeline import cli, datasets, encoders, scene_graphs
 from pipeline.config import check
 from pipeline.digest import source_digest
 
 check(config, Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")
 
-SLOW = ["keyframes", "pose", "embeddings", "backbone"]
+# Slow stages that a model reads.
+NEEDS = {
+    "dance": ["keyframes", "pose", "embeddings", "backbone"],
+    "proda": [f"scene_graphs/{graphs}" for graphs in config.get("graphs", {})],
+    "pairs": ["pairs"],
+}
+# What people read of each model.
+PAGES = {"dance": ["metrics.json", "report.html"], "proda": ["metrics.json", "report.html"], "pairs": ["metrics.json"]}
+SLOW = [stage for model in config["models"] for stage in NEEDS[model]]
+GRAPHS = list(config.get("graphs", {}))  # kinds of scene graphs; the first is what ablations are trained on
 SEEDS = config["seeds"]
+PAGE = (".html", ".css", ".js")
 SHARDS = [f"{index:03d}" for index in range(config["shards"])]
 
 
 wildcard_constraints:
     shard=r"\d{3}",
     seed=r"\d+",
+    graphs=r"oracle|predicted",
+    variant=r"\w+",
 
 
 def path(name):
@@ -38,7 +50,7 @@ def artifact(stage, suffix="h5"):
 
 def shards(stage, suffix="h5"):
     """The artifacts of a slow stage, one a shard."""
-    return expand(artifact(stage, suffix), shard=SHARDS)
+    return expand(artifact(stage, suffix), shard=SHARDS, allow_missing=True)
 
 
 def options(stage, *keys):
@@ -49,20 +61,44 @@ def options(stage, *keys):
 
 
 def encoder(kind):
-    """Name and options of an encoder, as YAML on the command line."""
-    return f"'{json.dumps(config['encoders'][kind])}'"
+    """Name and options of an encoder, as YAML on the command line; a run names those that its models need."""
+    return f"'{json.dumps(config['encoders'].get(kind))}'"
 
 
 def weights(*kinds):
     """Weights and other files that the config names for encoders, so that new weights run their stages again."""
-    named = [value for kind in kinds for value in encoders.parse(config["encoders"][kind])[1].values()]
+    named = [value for kind in named_encoders(kinds) for value in encoders.parse(config["encoders"][kind])[1].values()]
     return [value for value in named if isinstance(value, str) and "{" not in value and Path(value).is_file()]
 
 
 def digest(stage, *kinds):
     """Digest of a stage's source and of the encoders it uses: Snakemake does not see edits to imported modules."""
-    modules = [encoders.module(kind, config["encoders"][kind]) for kind in kinds]
+    modules = [encoders.module(kind, config["encoders"][kind]) for kind in named_encoders(kinds)]
     return source_digest(cli.STAGES[stage].partition(":")[0], *modules)
+
+
+def graph_files(graphs):
+    """Files that a source of scene graphs reads."""
+    return list(map(str, scene_graphs.files(config["graphs"][graphs])))
+
+
+def graph_digest(graphs):
+    """Digest of the stage `scene_graphs` with its source and encoders."""
+    modules = scene_graphs.modules(config["graphs"][graphs])
+    image_text = encoders.module("image_text", config["encoders"]["image_text"])
+    return source_digest("features.scene_graphs", image_text, *modules)
+
+
+def named_encoders(kinds):
+    """Those of the kinds that the config names an encoder for."""
+    return [kind for kind in kinds if kind in config["encoders"]]
+
+
+def page(model):
+    """What the page of a model is made from, beside code."""
+    folder = f"{workflow.basedir}/pipeline/report"
+    named = multiext(f"{folder}/page", *PAGE) + multiext(f"{folder}/{model}/page", *PAGE) + [f"{folder}/macros.html"]
+    return [file for file in named if Path(file).is_file()]
 
 
 def videos(wildcards):
@@ -83,5 +119,18 @@ def below(checkpoint, *files):
     def known(wildcards):
         getattr(checkpoints, checkpoint).get()
         return [file.format(**wildcards) for file in files]
+
+    return known
+
+
+def networks(stage):
+    """ProDA's checkpoints of a stage that are measured on a job's kind of graphs. Ablations are trained on the first kind
+    alone, and so is the prompt-only control, which sees no graph."""
+
+    def known(wildcards):
+        checkpoints.manifest.get()
+        more = ["blind", *config["ablations"]] if wildcards.graphs == GRAPHS[0] else []
+        files = path(f"proda/{wildcards.graphs}/{{variant}}/{stage}-{{seed}}.pt")
+        return expand(files, variant=["full", "encoder", *more], seed=SEEDS)
 
     return known

@@ -154,3 +154,10 @@ rule pseudo_labels:
     shell:
         "python -m pipeline pseudo_labels --embeddings {input.embeddings} --texts {input.texts}"
         " --manifest {input.manifest} --out {output} {params.options} > {log} 2>&1"
+
+
+# Only the concepts, to look at and edit before anything is trained.
+rule concepts:
+    input:
+        path("concepts/vocabulary.csv"),
+        path("concepts/motion.h5"),

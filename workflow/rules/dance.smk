@@ -1,6 +1,9 @@
 # DANCE: concept layers and a sparse classifier on frozen features.
 
 
+include: "concepts.smk"
+
+
 # One trained model a seed.
 rule dance:
     input:
@@ -106,3 +109,41 @@ rule dance_explain:
     shell:
         "python -m pipeline dance_explain --model {input.model} --predictions {input.predictions} --motion {input.motion}"
         " --concepts {input.concepts} --manifest {input.manifest} --out {output} {params.options} > {log} 2>&1"
+
+
+# The page that people read, and that opens from disk: figures, concepts, classes, explained videos, failures, provenance.
+rule dance_report:
+    input:
+        metrics=path("dance/metrics.json"),
+        explanations=path("dance/explanations.json"),
+        motion=path("concepts/motion.h5"),
+        pseudo=path("concepts/pseudo_labels.h5"),
+        vocabulary=vocabulary,
+        dropped=lambda wildcards: checkpoints.vocabulary.get().output.dropped,
+        failures=path("failures.tsv"),
+        manifest=videos,
+        artifacts=[
+            *[shards(stage) for stage in NEEDS["dance"]],
+            *expand(path("dance/model-{seed}.h5"), seed=SEEDS),
+        ],
+        page=page("dance"),
+    output:
+        report(path("dance/report.html"), caption="../report/report.rst", category="Report"),
+    log:
+        path("logs/dance_report.log"),
+    benchmark:
+        path("benchmarks/dance_report.tsv")
+    conda:
+        "../../envs/base.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        title=config["run"],
+        options=options("dance_report"),
+        digest=digest("dance_report"),
+    shell:
+        "python -m pipeline dance_report --metrics {input.metrics} --explanations {input.explanations} --motion {input.motion}"
+        " --pseudo {input.pseudo} --vocabulary {input.vocabulary} --dropped {input.dropped} --failures {input.failures}"
+        " --manifest {input.manifest} --artifacts {input.artifacts} --out {output} --title '{params.title}'"
+        " {params.options} > {log} 2>&1"

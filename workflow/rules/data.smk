@@ -5,7 +5,7 @@
 # stay the same are not computed again when others are added.
 checkpoint manifest:
     input:
-        [value for key, value in config["dataset"].items() if key == "index"],
+        datasets.lists(config["dataset"]),
     output:
         whole=path("manifest/manifest.csv"),
         shards=shards("videos", "csv"),

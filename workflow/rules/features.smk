@@ -99,6 +99,33 @@ rule backbone:
         " {params.options} > {log} 2>&1"
 
 
+# Scene graphs with features: who and what is where, from annotations (`oracle`) or a detector (`predicted`).
+rule scene_graphs:
+    input:
+        manifest=videos,
+        source=lambda wildcards: graph_files(wildcards.graphs),
+        weights=weights("image_text"),
+    output:
+        ensure(artifact("scene_graphs/{graphs}"), non_empty=True),
+    log:
+        path("logs/scene_graphs/{graphs}/{shard}.log"),
+    benchmark:
+        path("benchmarks/scene_graphs/{graphs}/{shard}.tsv")
+    conda:
+        "../../envs/encoders.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=720,
+    params:
+        source=lambda wildcards: json.dumps(config["graphs"][wildcards.graphs]),
+        encoder=encoder("image_text"),
+        options=options("scene_graphs", "decoder", "workers"),
+        digest=lambda wildcards: graph_digest(wildcards.graphs),
+    shell:
+        "python -m pipeline scene_graphs --manifest {input.manifest} --out {output} --source '{params.source}'"
+        " --encoder {params.encoder} {params.options} > {log} 2>&1"
+
+
 # The videos that failed, where and why; too many of them end the run here.
 rule failures:
     input:

@@ -1,15 +1,49 @@
 # The puppet theatre: the embedded demo, and the training of its small encoders.
 
 
-# Videos of the act, with the list of their labels and the truth about them.
-rule theatre:
+# Beside the videos and their list, what is known to be true of each act.
+TRUTHS = {"actions": ["annotations.h5"], "home": ["graphs.h5", "intervals.csv"]}
+
+
+# Videos of an act, with the list of their labels and the truth about them.
+for act, truths in TRUTHS.items():
+
+    rule:
+        name:
+            f"theatre_{act}"
+        output:
+            index=f"results/theatre/stage/{act}/index.csv",
+            truth=[f"results/theatre/stage/{act}/{file}" for file in truths],
+        log:
+            f"results/theatre/logs/theatre_{act}.log",
+        benchmark:
+            f"results/theatre/benchmarks/theatre_{act}.tsv"
+        conda:
+            "../../envs/base.yaml"
+        threads: 2
+        resources:
+            mem_mb=2000,
+            runtime=30,
+        params:
+            act=act,
+            options=options("theatre"),
+            digest=digest("theatre"),
+            folder=subpath(output.index, parent=True),
+        shell:
+            "python -m pipeline theatre --out {params.folder} --act {params.act} --workers {threads} {params.options}"
+            " > {log} 2>&1"
+
+
+# Videos of the act "court", with the files that SportsHHI has of its own.
+rule court:
     output:
-        index="results/theatre/stage/{act}/index.csv",
-        truth="results/theatre/stage/{act}/annotations.h5",
+        expand("results/theatre/stage/court/annotations/sports_{split}_v1.csv", split=["train", "val"]),
+        expand("results/theatre/stage/court/annotations/gt_dense_proposals_{split}.pkl", split=["train", "val"]),
+        actions="results/theatre/stage/court/annotations/sports_action_list.pbtxt",
     log:
-        "results/theatre/logs/theatre_{act}.log",
+        "results/theatre/logs/court.log",
     benchmark:
-        "results/theatre/benchmarks/theatre_{act}.tsv"
+        "results/theatre/benchmarks/court.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 2
@@ -17,12 +51,11 @@ rule theatre:
         mem_mb=2000,
         runtime=30,
     params:
-        options=options("theatre"),
-        digest=digest("theatre"),
-        folder=subpath(output.index, parent=True),
+        options=options("court"),
+        digest=digest("court"),
+        folder=subpath(output.actions, ancestor=2),
     shell:
-        "python -m pipeline theatre --out {params.folder} --act {wildcards.act} --workers {threads} {params.options}"
-        " > {log} 2>&1"
+        "python -m pipeline court --out {params.folder} --workers {threads} {params.options} > {log} 2>&1"
 
 
 # The theatre's encoders, trained anew; the demo uses those that ship in pipeline/theatre/weights.
@@ -50,5 +83,5 @@ rule theatre_encoders:
     input:
         expand(
             "results/theatre/encoders/{encoder}",
-            encoder=["pose", "image_text", "backbone"],
+            encoder=["pose", "image_text", "backbone", "detector"],
         ),
