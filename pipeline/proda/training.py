@@ -59,6 +59,7 @@ class Recipe:
     lambda_total: float = 1.0
     lambda_disentanglement: float = 1.0
     lambda_reconstruction: float = 1.0
+    lambda_middle: float = 0.0
     margin: float = 0.7
     margin_end: float = 0.2
     correlation: str = "video"
@@ -148,10 +149,15 @@ Objective = Callable[[Step, int], dict[str, Tensor]]  # step, epoch from 1 -> we
 
 
 def whole(network: Proda, recipe: Recipe, step: Step, epoch: int) -> dict[str, Tensor]:
-    """All of Eq. 8: three classifications, disentanglement, reconstruction."""
-    answers = network.ask(network.encode(step.graphs).index(step.rows), step.specified)
+    """All of Eq. 8: three classifications, disentanglement, reconstruction; and a_m where it is to learn along."""
+    encoded = network.encode(step.graphs)
+    answers = network.ask(encoded.index(step.rows), step.specified)
     margin = losses.margin_at(epoch, recipe.epochs, recipe.margin, recipe.margin_end)
-    return _terms(answers, step, recipe, recipe.lambda_disentanglement, recipe.lambda_reconstruction, margin)
+    parts = _terms(answers, step, recipe, recipe.lambda_disentanglement, recipe.lambda_reconstruction, margin)
+    if recipe.lambda_middle:
+        middle = losses.classification(network.middle(encoded).float(), step.labels)
+        parts["middle"] = recipe.lambda_middle * middle
+    return parts
 
 
 def classification(network: Proda, recipe: Recipe, step: Step, epoch: int) -> dict[str, Tensor]:
@@ -421,6 +427,7 @@ def proda_pretrain(
     lambda_total: float = 1.0,
     lambda_disentanglement: float = 1.0,
     lambda_reconstruction: float = 1.0,
+    lambda_middle: float = 0.0,
     margin: float = 0.7,
     margin_end: float = 0.2,
     correlation: str = "video",
@@ -473,6 +480,7 @@ def proda_pretrain(
         schedule: `linear`, `cosine` or `constant`.
         lambda_unspecified, lambda_specified, lambda_total: weights of the classifications, Eq. 8.
         lambda_disentanglement, lambda_reconstruction: weights of both parts of the AD loss, Eq. 8.
+        lambda_middle: weight of the classification of a_m in stage 1; 0, as in the paper: it learns in stage 2 alone.
         margin: margin of the AD loss before the first epoch.
         margin_end: margin in the last epoch.
         correlation: of Eq. 5, `video` (each by itself) or `batch` (one of all, as published).

@@ -224,6 +224,12 @@ def test_classifiers_can_start_anew(pretrain, posttrain):
     assert (weights(anew)[name] - weights(first)[name]).abs().max() > 1e-2
 
 
+def test_the_head_of_a_m_learns_in_stage_one_where_it_is_asked_to(pretrain):
+    for weight, learns in ((0.0, False), (1.0, True)):
+        bias = weights(pretrain(epochs=1, lambda_middle=weight))["middle_head.2.bias"]  # 0 at first
+        assert bool(bias.any()) == learns
+
+
 def test_a_blind_model_gives_every_video_one_answer(few, pretrain, posttrain):
     loaded = data.load(few.graphs, few.manifest)
     model = trained.load(posttrain(pretrain(variant="blind", epochs=1), epochs=1), loaded)

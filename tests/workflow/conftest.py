@@ -38,7 +38,7 @@ COURT = """
 run: small_court
 shards: 1
 seeds: [0]
-court: {videos: 24}
+court: {videos: 48}
 pairs_train: {part: 16, spatial: 16, feedforward: 32, larger: 90, epochs: 1, warmup: 1}
 """
 
