@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import unpickling
+from pipeline.encoders.pose.tracking import iou
 from pipeline.errors import ChoreoError
 from pipeline.manifest import Video
 from pipeline.video import SUFFIXES
@@ -50,7 +51,7 @@ class Keyframe:
 
     def person(self, box: NDArray) -> int:
         """The row of a box: that of the person it is, or a new one."""
-        overlap = iou(self.box, box)
+        overlap = iou(box, self.box)
         if len(overlap) and overlap.max() >= SAME:
             return int(overlap.argmax())
         self.box = np.concatenate([self.box, box[None]])
@@ -125,14 +126,6 @@ def files(root: str, classes: str = "published") -> list[Path]:
     """The files that `keyframes` reads: the lists, and everybody's boxes where they are there."""
     boxes = [Path(root) / f"annotations/gt_dense_proposals_{split}.pkl" for split in SPLITS]
     return lists(root) + [path for path in boxes if path.is_file()]
-
-
-def iou(boxes: NDArray, box: NDArray) -> NDArray:
-    """Intersection over union of boxes (N,4) with one box (4,): (N,)."""
-    low, high = np.maximum(boxes[:, :2], box[:2]), np.minimum(boxes[:, 2:], box[2:])
-    shared = np.clip(high - low, 0, None).prod(axis=1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
-    return shared / np.maximum(areas - shared, 1e-12)
 
 
 def _lines(folder: Path, split: str) -> Iterator[tuple[str, int, NDArray, NDArray, int]]:

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.encoders.weights import pick_device
 from pipeline.errors import ChoreoError
 from pipeline.proda import trained
 from pipeline.proda.data import Data, Videos, blind, collate, sample
@@ -140,7 +141,7 @@ def load(path: Path, data: Data | None = None) -> Trained:
 
 def on_device(model: Trained, device: str = "auto") -> Trained:
     """The same model, its network on a device: 'auto' | 'cpu' | 'cuda'."""
-    model.network.to(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    model.network.to(pick_device(device))
     return model
 
 

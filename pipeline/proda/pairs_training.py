@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from pipeline import checkpoint
 from pipeline.artifacts import Artifact
 from pipeline.digest import file_digest, source_digest
+from pipeline.encoders.weights import pick_device
 from pipeline.errors import ChoreoError
 from pipeline.manifest import Manifest
 from pipeline.proda.pairs import Baseline, Keyframes, PairProda, Settings, Weights, cross_entropy, loss
@@ -139,7 +140,7 @@ def build(name: str, settings: Settings, larger: int) -> nn.Module:
 def fit(name: str, data: Pairs, settings: Settings, larger: int, recipe: Recipe, weights: Weights) -> nn.Module:
     """Train one of `MODELS`."""
     rng = np.random.default_rng(recipe.seed)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = pick_device()
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         model = build(name, settings, larger).to(device).train()

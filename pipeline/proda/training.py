@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from pipeline import checkpoint
 from pipeline.digest import file_digest, source_digest
+from pipeline.encoders.weights import pick_device
 from pipeline.errors import ChoreoError
 from pipeline.proda import losses, specifications, trained
 from pipeline.proda.data import Data, Videos, blind, collate, load, sample
@@ -363,10 +364,6 @@ def _precision(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
-def _device(name: str) -> torch.device:
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
-
-
 @contextmanager
 def _alone(seed: int, device: torch.device, threads: int) -> Iterator[None]:
     """Random numbers and threads of one training, which leave those of the process as they were."""
@@ -492,7 +489,7 @@ def proda_pretrain(
         protocol: `strict`, or `published`, which chooses the epoch on the test videos.
     """
     options = dict(locals()) | overrides(variant)
-    where = _device(device)
+    where = pick_device(device)
     recipe = _recipe(options, where)
     data = load(graphs, manifest, protocol=protocol)
     settings = _settings(options, data)
@@ -547,7 +544,7 @@ def proda_posttrain(
         protocol: `strict`, or `published`, which chooses the epoch on the test videos.
     """
     options = dict(locals())
-    where = _device(device)
+    where = pick_device(device)
     data = load(graphs, manifest, protocol=protocol)
     before = trained.load(pretrained, data)
     recipe = _recipe(before.recipe | options, where)

@@ -11,18 +11,11 @@ from dataclasses import replace
 import numpy as np
 from numpy import ndarray
 
+from pipeline.scene_graphs.geometry import RELATIONS
 from pipeline.theatre.gestures import Motion
 from pipeline.theatre.paper import SIZE
 from pipeline.theatre.puppet import POINT
 from pipeline.theatre.shapes import Cast, Shape, View
-
-RELATIONS = (  # of attention, of space, of contact
-    "lookingat", "notlookingat", "unsure",
-    "above", "beneath", "infrontof", "behind", "onthesideof", "in",
-    "carrying", "coveredby", "drinkingfrom", "eating", "haveitontheback", "holding", "leaningon", "lyingon",
-    "notcontacting", "otherrelationship", "sittingon", "standingon", "touching", "twisting", "wearing", "wiping",
-    "writingon",
-)  # fmt: skip
 
 SEEN = 5  # px of a thing that have to show before it counts as seen
 NEAR = 0.13  # body heights between hand and thing that count as touching

@@ -109,4 +109,4 @@ def test_a_pickle_of_another_shape_is_refused(root):
 
 def test_overlap_is_intersection_over_union():
     boxes = np.array([[0, 0, 2, 2], [1, 1, 3, 3], [5, 5, 6, 6]], float)
-    np.testing.assert_allclose(sportshhi.iou(boxes, boxes[0]), [1, 1 / 7, 0])
+    np.testing.assert_allclose(sportshhi.iou(boxes[0], boxes), [1, 1 / 7, 0])
