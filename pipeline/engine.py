@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -18,7 +21,8 @@ from pipeline.errors import ChoreoError, StorageError, VideoError
 from pipeline.manifest import Video
 
 Payload = TypeVar("Payload")
-TIME_LIMIT = 600.0  # s a worker may take for one video before it is ended
+Part = TypeVar("Part")
+TIME_LIMIT = 600.0  # s without an answer after which a worker is ended
 
 
 def process(
@@ -43,47 +47,88 @@ def process(
     Raises:
         StorageError: the disk is full or read-only; what is finished stays.
     """
+    process_streams(artifact, videos, partial(_whole, decode), encode, workers=workers, time_limit=time_limit)
+
+
+def process_streams(
+    artifact: Writer,
+    videos: Sequence[Video],
+    decode: Callable[[Video], Iterable[Part]],
+    encode: Callable[[Video, Part], dict[str, NDArray]],
+    *,
+    workers: int = 0,
+    time_limit: float = TIME_LIMIT,
+) -> None:
+    """`process` for videos that are too long to be in memory: they come in parts, one after another.
+
+    The arrays of the parts of a video are joined along their first axis. A worker holds the part it sends and the next
+    one, and waits while nobody takes them, so that memory does not grow with the length of a video.
+
+    Args:
+        artifact, videos, workers: as in `process`.
+        decode: reads one video part by part, at least one.
+        encode: turns one part into the rows that it adds to the arrays of the artifact.
+        time_limit: seconds a worker may take to decode one part.
+
+    Raises:
+        StorageError: the disk is full or read-only; what is finished stays.
+    """
     pending = set(artifact.pending())
     todo = [v for v in videos if v.id in pending]
+    rows: dict[str, list[dict[str, NDArray]]] = defaultdict(list)
+    failed: set[str] = set()
     with tqdm(total=len(videos), initial=len(videos) - len(todo), unit="video", file=sys.stderr, mininterval=2) as bar:
-        for video, payload in _ahead(todo, decode, workers, time_limit) if workers else _here(todo, decode):
-            try:
-                if isinstance(payload, Exception):
-                    raise payload
-                artifact.add(video.id, **encode(video, payload))
-            except StorageError:
-                raise
-            except Exception as error:  # whatever one video does, its shard goes on; the reason is recorded and counted
-                artifact.fail(video.id, error)
-                tqdm.write(f"'{video.id}' failed: {error}", file=sys.stderr)
-            bar.update()
+        for video, part, last in _ahead(todo, decode, workers, time_limit) if workers else _here(todo, decode):
+            if video.id not in failed:  # what is left of one that failed is passed over
+                try:
+                    if isinstance(part, Exception):
+                        raise part
+                    rows[video.id].append(encode(video, part))
+                    if last:
+                        artifact.add(video.id, **_joined(rows[video.id]))
+                except StorageError:
+                    raise
+                except Exception as error:  # whatever one video does, its shard goes on; the reason is counted
+                    failed.add(video.id)
+                    artifact.fail(video.id, error)
+                    tqdm.write(f"'{video.id}' failed: {error}", file=sys.stderr)
+            if last:
+                rows.pop(video.id, None)
+                bar.update()
 
 
-def _here(videos: Sequence[Video], decode: Callable[[Video], Payload]) -> Iterator[tuple[Video, Payload | Exception]]:
-    """Videos with what was decoded, or what went wrong."""
+def _joined(parts: list[dict[str, NDArray]]) -> dict[str, NDArray]:
+    return parts[0] if len(parts) == 1 else {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
+
+
+def _here(
+    videos: Sequence[Video], decode: Callable[[Video], Iterable[Part]]
+) -> Iterator[tuple[Video, Part | Exception, bool]]:
+    """Parts of videos, or what went wrong with one, each with whether it is the video's last."""
     for video in videos:
-        yield video, _attempt(decode, video)
+        for part, last in _parts(decode, video):
+            yield video, part, last
 
 
 def _ahead(
-    videos: Sequence[Video], decode: Callable[[Video], Payload], workers: int, time_limit: float
-) -> Iterator[tuple[Video, Payload | Exception]]:
-    """The same from worker processes, as they finish. One that crashes or hangs costs its video and is replaced."""
+    videos: Sequence[Video], decode: Callable[[Video], Iterable[Part]], workers: int, time_limit: float
+) -> Iterator[tuple[Video, Part | Exception, bool]]:
+    """The same from worker processes, as they come. One that crashes or hangs costs its video and is replaced."""
     todo = list(reversed(videos))
     busy = [_Worker(decode, todo.pop()) for _ in range(min(workers, len(todo)))]
     try:
         while busy:
-            patience = min(w.started for w in busy) + time_limit - time.monotonic()
+            patience = min(w.heard for w in busy) + time_limit - time.monotonic()
             wait([w.link for w in busy], timeout=max(0.0, patience))
-            for worker in [w for w in busy if w.link.poll() or time.monotonic() - w.started > time_limit]:
-                video, payload = worker.video, worker.answer(time_limit)
-                if todo and worker.process.is_alive():
+            for worker in [w for w in busy if w.link.poll() or time.monotonic() - w.heard > time_limit]:
+                video, (part, last) = worker.video, worker.answer(time_limit)
+                if last and todo and worker.process.is_alive():
                     worker.give(todo.pop())
-                else:
+                elif last:
                     worker.end()
                     busy.remove(worker)
                     busy += [_Worker(decode, todo.pop())] if todo else []
-                yield video, payload
+                yield video, part, last
     finally:
         for worker in busy:
             worker.end()
@@ -101,21 +146,23 @@ class _Worker:
         self.give(video)
 
     def give(self, video: Video) -> None:
-        self.video, self.started = video, time.monotonic()
+        self.video, self.heard = video, time.monotonic()
         with suppress(OSError):  # it just died: its answer will say so
             self.link.send(video)
 
-    def answer(self, time_limit: float) -> object:
-        """What was decoded, or what went wrong; the process is ended when it did not answer."""
+    def answer(self, time_limit: float) -> tuple[object, bool]:
+        """A part of the video, or what went wrong, and whether it is the last; ends a process that did not answer."""
         try:
             if self.link.poll():
-                return self.link.recv()
+                answer = self.link.recv()
+                self.heard = time.monotonic()
+                return answer
             self.end()
             return VideoError(
-                f"{self.video.path} took more than {time_limit:.0f} s to decode",
+                f"{self.video.path} was decoded for more than {time_limit:.0f} s without an answer",
                 "it is very long, or damaged so that the decoder hangs",
                 "cut it into shorter videos, or take it out of the manifest",
-            )
+            ), True
         except (EOFError, OSError):
             self.process.join()
             code = self.process.exitcode or 0
@@ -123,7 +170,7 @@ class _Worker:
                 f"{self.video.path} ended its decoding process ({f'signal {-code}' if code < 0 else f'exit {code}'})",
                 "the file is damaged and crashes the decoder, or memory ran out",
                 "try another `decoder`, ask for more memory, or take the video out of the manifest",
-            )
+            ), True
 
     def end(self) -> None:
         self.process.kill()
@@ -131,20 +178,34 @@ class _Worker:
         self.link.close()
 
 
-def _serve(link: Connection, decode: Callable[[Video], object]) -> None:
+def _serve(link: Connection, decode: Callable[[Video], Iterable]) -> None:
     """What a worker does until its link closes."""
     while True:
         try:
             video = link.recv()
         except EOFError:
             return
-        link.send(_attempt(decode, video))
+        for answer in _parts(decode, video):
+            link.send(answer)
 
 
-def _attempt(decode: Callable[[Video], Payload], video: Video) -> Payload | Exception:
+def _whole(decode: Callable[[Video], Payload], video: Video) -> Iterator[Payload]:
+    """A video in one part."""
+    yield decode(video)
+
+
+def _parts(decode: Callable[[Video], Iterable[Part]], video: Video) -> Iterator[tuple[Part | Exception, bool]]:
+    """The parts of a video, or what went wrong, each with whether it is the last."""
     try:
-        return decode(video)
+        parts, end = iter(decode(video)), object()
+        part = next(parts, end)
+        if part is end:
+            raise VideoError(f"nothing was decoded of {video.path}")
+        while part is not end:
+            following = next(parts, end)
+            yield part, following is end
+            part = following
     except ChoreoError as error:
-        return error
+        yield error, True
     except Exception as error:  # some libraries' exceptions cannot be sent between processes
-        return ChoreoError(f"{type(error).__name__}: {error}")
+        yield ChoreoError(f"{type(error).__name__}: {error}"), True

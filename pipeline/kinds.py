@@ -268,3 +268,26 @@ PRODA_PREDICTIONS = declare(
     time=Array("f4", ("video", "frame"), "times of the frames that the model saw", unit="s"),
     action=Array(TEXT, ("action",), "names of the actions"),
 )
+
+CLIP_FEATURES = declare(
+    "clip_features",
+    1,
+    "Features of the consecutive clips of a video, from a frozen backbone (AQA, Sec. 3: f).",
+    ragged=("clip",),
+    feature=Array("f4", ("clip", "feature"), "one vector a clip"),
+    start=Array("f4", ("clip",), "when the clip begins", unit="s"),
+    end=Array("f4", ("clip",), "when it ends", unit="s"),
+)
+
+ELEMENTS = declare(
+    "elements",
+    1,
+    "What a routine is made of: which element when, how difficult it is, and how well it was done.",
+    ragged=("element",),
+    element=Array("i2", ("element",), "index into `element_name`"),
+    start=Array("f4", ("element",), "when it begins", unit="s"),
+    end=Array("f4", ("element",), "when it ends", unit="s"),
+    difficulty=Array("f4", ("element",), "what it is worth, in points"),
+    execution=Array("f4", ("element",), "how well it was done; 1: without a fault", range=(0, 1)),
+    element_name=Array(TEXT, ("element_name",), "names of the elements"),
+)

@@ -1,5 +1,8 @@
 """Reading videos: the only place that opens one.
 
+A video is a file or a folder of pictures. After a `#`, a path may name a part of it, first and last frame from 0, and
+say how many pictures of a folder make a second: `a.avi#frames=95-184`, `frames/0001#frames=0-9&fps=30`.
+
 Frames are counted, not trusted; presentation times are kept; rotation is applied; pixels are RGB, uint8, (H, W, 3).
 PyAV is the default. decord and torchcodec give the same frames on sound files, and are refused where they count
 other frames than PyAV (decord does after stream-copy cuts). Never mix decoders between stages of one run.
@@ -7,6 +10,8 @@ other frames than PyAV (decord does after stream-copy cuts). Never mix decoders 
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,10 +21,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import pictures
+from pipeline.digest import file_digest
 from pipeline.errors import ChoreoError, VideoError
 
 DECODERS = ("pyav", "decord", "torchcodec")
 SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".gif")
+RATE = 25.0  # pictures of a folder that make a second, where its path does not say
 
 
 @dataclass(frozen=True)
@@ -42,30 +50,91 @@ class Frame:
     pixels: NDArray[np.uint8]
 
 
-def probe(path: Path) -> Info:
-    """Count the frames of a video; only the first one is decoded.
+@dataclass(frozen=True)
+class Source:
+    """What a path names: a video file or a folder of pictures, or a part of one.
+
+    Attributes:
+        path: the file or the folder.
+        part: what the path says after `#`; empty where it names the whole.
+        first, last: frames of the part, both included; the last is None to the end. A part that goes on after the end
+            of the video ends there.
+        fps: pictures a second, of a folder.
+    """
+
+    path: Path
+    part: str = ""
+    first: int = 0
+    last: int | None = None
+    fps: float = RATE
+
+    @classmethod
+    def of(cls, path: Path) -> Source:
+        """Read a path; a `#` in the name of a file or folder that is there is part of the name.
+
+        Raises:
+            VideoError: what comes after `#` cannot be meant.
+        """
+        name, mark, part = Path(path).name.rpartition("#")
+        if not mark or not name or Path(path).exists():
+            return cls(Path(path))
+        given = re.fullmatch(r"(?:frames=(\d+)-(\d+))?(?:(?:^|&)fps=(\d+(?:\.\d+)?))?", part)
+        first, last, fps = given.groups() if given and part else (None, None, None)
+        source = cls(Path(path).with_name(name), part, int(first or 0), last and int(last), float(fps or RATE))
+        empty = source.last is not None and source.last < source.first
+        if first is fps is None or empty or source.fps <= 0 or (fps and source.path.is_file()):
+            raise VideoError(
+                f"{path}: `{part}` names no part of a video",
+                "a typo, or `fps` of a file, which has times of its own",
+                "write #frames=FIRST-LAST, counted from 0, #fps=NUMBER of a folder of pictures, or both with & between",
+            )
+        return source
+
+    @property
+    def is_folder(self) -> bool:
+        return self.path.is_dir()
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a video, hexadecimal: its file's bytes, or names and bytes of its pictures, and which part it is.
 
     Raises:
-        VideoError: no such file, no video, no frames in it, or clearly less than its header promises.
+        VideoError: a folder without pictures, or no part of a video.
     """
-    times, end = _times(path)
-    with closing(_frames(path)) as frames:
+    source = Source.of(path)
+    whole = pictures.digest(source.path) if source.is_folder else file_digest(source.path)
+    return hashlib.sha256(f"{whole}#{source.part}".encode()).hexdigest() if source.part else whole
+
+
+def probe(path: Path) -> Info:
+    """Count the frames of a video; only the first one is decoded, and of a folder all, so that no odd one is left.
+
+    Raises:
+        VideoError: no such file, no video, no frames in it, or clearly less than its header promises; an odd picture.
+    """
+    source = Source.of(path)
+    times, end = _times(source)
+    with closing(_whole(source)) as frames:
         height, width = next(frames).pixels.shape[:2]
+        if source.is_folder:
+            for _ in frames:
+                pass
     span = float(times[-1] - times[0])
     fps = (len(times) - 1) / span if span > 0 else 0.0
     return Info(len(times), fps, end - float(times[0]), height, width)
 
 
 def stream(path: Path, decoder: str = "pyav") -> Iterator[Frame]:
-    """All frames of a video, one after another.
+    """All frames of a video, one after another; those of a part count from 0, and its times from 0 s.
 
     Raises:
         VideoError: the file cannot be opened, or breaks off before its end.
     """
-    if decoder == "pyav":
-        yield from _frames(path)
+    source = Source.of(path)
+    if decoder == "pyav" or source.is_folder:
+        yield from _frames(source)
         return
-    reader = _Checked(path, decoder)
+    reader = _Checked(source, decoder)
     for index, time in enumerate(reader.times):
         yield Frame(index, float(time), reader(np.array([index]))[0])
 
@@ -86,19 +155,21 @@ def read(path: Path, indices: Sequence[int], decoder: str = "pyav") -> tuple[NDA
     indices = np.asarray(indices, dtype=int)
     if len(indices) == 0 or (np.diff(indices) < 0).any() or indices[0] < 0:
         raise ValueError("indices must be rising, from 0 on, and at least one")
-    if decoder != "pyav":
-        reader = _Checked(path, decoder)
+    source = Source.of(path)
+    if source.is_folder or decoder != "pyav":
+        reader = _Pictures(source) if source.is_folder else _Checked(source, decoder)
         if indices[-1] >= len(reader):
             raise _ended(path, len(reader), indices[-1])
         return reader(indices), reader.times[indices]
     wanted, found = set(indices.tolist()), {}
     count = 0
-    for frame in _frames(path):
-        count = frame.index + 1
-        if frame.index in wanted:
-            found[frame.index] = frame
-            if len(found) == len(wanted):
-                break
+    with closing(_frames(source)) as frames:
+        for frame in frames:
+            count = frame.index + 1
+            if frame.index in wanted:
+                found[frame.index] = frame
+                if len(found) == len(wanted):
+                    break
     if len(found) < len(wanted):
         raise _ended(path, count, indices[-1])
     return np.stack([found[i].pixels for i in indices]), np.array([found[i].time for i in indices])
@@ -115,7 +186,50 @@ def window(frames: int, count: int, stride: int) -> NDArray[np.int64]:
     return np.minimum(start + np.arange(count) * stride, frames - 1)
 
 
-def _times(path: Path) -> tuple[NDArray[np.float64], float]:
+def _times(source: Source) -> tuple[NDArray[np.float64], float]:
+    """Presentation times of all frames (T,) and the end of the last, in seconds; those of a part count from 0."""
+    if source.is_folder:
+        times = np.arange(len(pictures.files(source.path))) / source.fps
+        end = len(times) / source.fps
+    else:
+        times, end = _packet_times(source.path)
+    if source.last is None:
+        return times, end
+    if source.first >= len(times):
+        raise _starts_late(source, len(times))
+    end = times[source.last + 1] if source.last + 1 < len(times) else end
+    part = times[source.first : source.last + 1]
+    return part - part[0], float(end - part[0])
+
+
+def _frames(source: Source) -> Iterator[Frame]:
+    """The frames of a video or of a part of it."""
+    if source.last is None:
+        yield from _whole(source)
+        return
+    with closing(_whole(source)) as frames:
+        start, count = None, 0
+        for frame in frames:
+            count = frame.index + 1
+            if frame.index >= source.first:
+                start = frame.time if start is None else start
+                yield Frame(frame.index - source.first, frame.time - start, frame.pixels)
+            if frame.index == source.last:
+                return
+        if start is None:
+            raise _starts_late(source, count)
+
+
+def _whole(source: Source) -> Iterator[Frame]:
+    """All frames of the file or folder, whatever part of it is named."""
+    if not source.is_folder:
+        yield from _decoded(source.path)
+        return
+    for index, pixels in enumerate(pictures.load(pictures.files(source.path))):
+        yield Frame(index, index / source.fps, pixels)
+
+
+def _packet_times(path: Path) -> tuple[NDArray[np.float64], float]:
     """Presentation times of all frames (T,) and the end of the last, in seconds, from the packets: none is decoded."""
     with _open(path) as container:
         video = container.streams.video[0]
@@ -130,7 +244,8 @@ def _times(path: Path) -> tuple[NDArray[np.float64], float]:
     return np.sort(times), end
 
 
-def _frames(path: Path) -> Iterator[Frame]:
+def _decoded(path: Path) -> Iterator[Frame]:
+    """All frames of a file."""
     import av
 
     with _open(path) as container:
@@ -220,6 +335,28 @@ def _ended(path: Path, count: int, wanted: int) -> VideoError:
     )
 
 
+def _starts_late(source: Source, count: int) -> VideoError:
+    return VideoError(
+        f"{source.path} ends after {count} frames; the part {source.part} begins later",
+        "the file is another version, or was cut",
+        "fetch it again, or mend the list that names the part",
+    )
+
+
+class _Pictures:
+    """A reader of a folder of pictures: only those that are asked for are opened."""
+
+    def __init__(self, source: Source) -> None:
+        self.times, _ = _times(source)
+        self.files = pictures.files(source.path)[source.first :]
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def __call__(self, indices: NDArray) -> NDArray[np.uint8]:
+        return np.stack([*pictures.load(self.files[i] for i in indices)])
+
+
 # The optional decoders: each opens a file, says how many frames it holds, and reads some of them.
 
 
@@ -266,14 +403,15 @@ class _TorchCodec:
 class _Checked:
     """A reader whose frames are those of PyAV, and whose errors are ours."""
 
-    def __init__(self, path: Path, decoder: str) -> None:
-        self.path, self.decoder = path, decoder
+    def __init__(self, source: Source, decoder: str) -> None:
+        self.path, self.first, self.decoder = source.path, source.first, decoder
         backend = _backend(decoder)
-        self.times, _ = _times(path)
-        self.reader = self._guarded(backend, path)
-        if len(self.reader) != len(self):
+        self.times, _ = _times(source)
+        self.reader = self._guarded(backend, self.path)
+        there = len(self) if source.last is None else len(_packet_times(self.path)[0])
+        if len(self.reader) != there:
             raise VideoError(
-                f"{decoder} finds {len(self.reader)} frames in {path}, there are {len(self)}",
+                f"{decoder} finds {len(self.reader)} frames in {self.path}, there are {there}",
                 "the file was cut without re-encoding, and the decoder shows what was cut away",
                 "set `decoder: pyav`",
             )
@@ -282,7 +420,7 @@ class _Checked:
         return len(self.times)
 
     def __call__(self, indices: NDArray) -> NDArray[np.uint8]:
-        return self._guarded(self.reader, indices)
+        return self._guarded(self.reader, indices + self.first)
 
     def _guarded(self, function, argument):
         try:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pipeline.artifacts import Artifact, create
 from pipeline.digest import source_digest
+from pipeline.encoders.pose import JOINTS
 from pipeline.errors import ChoreoError
 from pipeline.manifest import Manifest
 
@@ -46,12 +47,14 @@ class Filter:
         normalisation: `clip`: one centre and one scale for the whole clip, so that travel, size and proportions stay;
             `frame`, as published: every frame is centred, and each of its axes stretched to 0-1. On true poses the
             former clusters primitives, and the nearest neighbour of a clip shows the same action, more often.
+        joints: those that count, of COCO-17; all when empty. Imported skeletons may lack some.
     """
 
     confidence: float = 0.5
     jump: str = "scale"
     jump_threshold: float | None = None
     normalisation: str = "clip"
+    joints: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name, known in (("jump", tuple(JUMPS)), ("normalisation", NORMALISATIONS)):
@@ -59,7 +62,9 @@ class Filter:
                 raise ChoreoError(f"there is no {name} '{getattr(self, name)}'", mend=f"one of {known}")
 
     def __call__(self, joints: NDArray, confidence: NDArray) -> NDArray | None:
-        """Normalised poses of one clip, or None where the clip is filtered out: (L,J,2), (L,J) -> (L,J,2)."""
+        """Normalised poses of one clip, or None where the clip is filtered out: (L,17,2), (L,17) -> (L,J,2)."""
+        if self.joints:
+            joints, confidence = joints[:, list(self.joints)], confidence[:, list(self.joints)]
         joints = bridge_gaps(joints)
         threshold = JUMPS[self.jump] if self.jump_threshold is None else self.jump_threshold
         if np.isnan(joints).any() or confidence.mean() < self.confidence or body_size(joints) == 0:
@@ -206,11 +211,13 @@ def motion_concepts(
         protocol: `strict`: train videos only; `published`: all videos.
     """
     keep = Filter(confidence, jump, jump_threshold, normalisation)
-    options = asdict(keep) | {"partition": partition, "clusters": clusters, "protocol": protocol}
     with Artifact(poses, "pose") as artifact:
         discover = set(Manifest.read(manifest).split_ids(protocol)["discover"])
-        clips = _usable_clips(artifact, [i for i in artifact.ids if i in discover], keep)
+        ids = [i for i in artifact.ids if i in discover]
+        keep = replace(keep, joints=present(artifact, ids))
+        clips = _usable_clips(artifact, ids, keep)
         model = artifact.model
+    options = asdict(keep) | {"partition": partition, "clusters": clusters, "protocol": protocol}
     values = np.array([pose.ravel() for _, _, pose in clips])  # (N,V)
     labels, sizes = cluster(values, partition, clusters)
     means = cluster_means(values, labels)
@@ -259,11 +266,29 @@ def motion_labels(poses: list[Path], concepts: Path, out: Path) -> None:
                 writer.add(video_id, concept=concept, start=starts, label=label, labelled=label.any())
 
 
+def present(poses: Artifact, ids: Sequence[str]) -> tuple[int, ...]:
+    """The joints that are seen in any clip of these videos; empty where that is all of them, or none."""
+    seen = np.zeros(len(JOINTS), bool)
+    for video_id in ids:
+        seen |= np.isfinite(poses.video(video_id)["joints"]).all(axis=-1).any(axis=(0, 1))
+    return () if seen.all() else tuple(np.flatnonzero(seen).tolist())
+
+
+def whole(joints: NDArray, chosen: Sequence[int]) -> NDArray:
+    """Poses of chosen joints among all of COCO-17, the others NaN: (L,J,2) -> (L,17,2)."""
+    if not chosen:
+        return joints
+    every = np.full((len(joints), len(JOINTS), 2), np.nan)
+    every[:, list(chosen)] = joints
+    return every
+
+
 def recorded_filter(concepts: Path) -> Filter:
     """The filters under which an artifact `motion_concepts` was made."""
     with Artifact(concepts, "motion_concepts") as artifact:
         params = artifact.params
-    return Filter(**{name: params[name] for name in asdict(Filter())})
+    known = {name: params[name] for name in asdict(Filter()) if name in params}
+    return Filter(**known | {"joints": tuple(known.get("joints", ()))})
 
 
 def _usable_clips(poses: Artifact, ids: Sequence[str], keep: Filter) -> list[tuple[str, int, NDArray]]:

@@ -85,7 +85,7 @@ def pose_inputs(poses: Artifact, frames: Mapping[str, int]) -> dict[str, NDArray
 
     `track`: joints at `POINTS` moments of the whole video, from its key clips; one centre and one scale a video.
     `shape`: the joints at the same moments, each frame centred and stretched by itself.
-    A video in which nobody was found gets zeros.
+    A video in which nobody was found gets zeros; a joint that no pose of a video has stands still, amid the others.
     """
     tracks = [_track(poses.video(i), n) if i in poses else np.zeros((POINTS, 17, 2)) for i, n in frames.items()]
     names = {"track": "clip", "shape": "frame"}
@@ -95,6 +95,9 @@ def pose_inputs(poses: Artifact, frames: Mapping[str, int]) -> dict[str, NDArray
 def _track(video: Mapping[str, NDArray], frames: int) -> NDArray:
     """Poses at `POINTS` moments of a video, from its key clips; gaps are interpolated: (POINTS,J,2) px."""
     starts, joints = video["start"], video["joints"]  # (N,), (N,L,J,2)
+    absent = np.isnan(joints).all(axis=(0, 1, 3))  # (J,)
+    if absent.any() and not absent.all():
+        joints = np.where(absent[:, None], np.nanmean(joints, axis=(0, 1, 2)), joints)
     moments = (starts[:, None] + np.arange(joints.shape[1])).ravel()
     poses = joints.reshape(len(moments), -1)  # (N*L, J*2)
     seen = ~np.isnan(poses).any(axis=1)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.artifacts import Artifact
+from pipeline.concepts.motion import whole
 from pipeline.manifest import Manifest
 from pipeline.writing import replacing
 
@@ -247,7 +248,7 @@ def _pictures(explained: _Explained, clusters: Artifact) -> list[dict[str, objec
             "members": arrays["members"][int(name)],
             "video": arrays["example_video"][int(name)],
             "start": arrays["example_start"][int(name)],
-            "poses": arrays["medoid"][int(name)],
+            "poses": whole(arrays["medoid"][int(name)], clusters.params.get("joints", ())),
         }
         for m, (name, kind) in enumerate(zip(explained.names, explained.kinds, strict=True))
         if kind == "motion"
@@ -306,11 +307,13 @@ def _edits(explained: _Explained, value: float, count: int) -> list[dict[str, ob
 
 
 def _rounded(value: object) -> object:
-    """Plain JSON values, floats with four digits after the point."""
+    """Plain JSON values, floats with four digits after the point; NaN, which JSON has no word for, is null."""
     if isinstance(value, dict):
         return {key: _rounded(v) for key, v in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
         return [_rounded(v) for v in value]
     if isinstance(value, np.generic):
         value = value.item()
-    return round(value, 4) if isinstance(value, float) else value
+    if isinstance(value, float):
+        return None if np.isnan(value) else round(value, 4)
+    return value

@@ -15,17 +15,30 @@ from typing import Any
 from pipeline.digest import file_digest
 from pipeline.errors import ChoreoError, VideoError
 from pipeline.manifest import Manifest, Video, draw_splits
-from pipeline.video import probe
+from pipeline.video import digest, probe
 
 # name -> module; each has `rows(**options) -> Iterable[Video]`, and lists only what the publisher's files say. One that
-# also says when actions take place has `intervals(**options) -> Iterable[Interval]`, of the same options; one that
-# reads lists of the publisher names them in `lists(**options) -> list[Path]`.
+# also says when actions take place has `intervals(**options) -> Iterable[Interval]`, of the same options; one that says
+# how well they were done has `scores(**options) -> Iterable[Score]`, and one that says of what an action is made
+# `attributes(**options) -> dict[id, dict[attribute, value]]`; one that reads lists of the publisher names them in
+# `lists(**options) -> list[Path]`.
 ADAPTERS = {
+    "kth": "pipeline.datasets.kth",
+    "penn_action": "pipeline.datasets.penn_action",
+    "haa500": "pipeline.datasets.haa500",
+    "ucf101": "pipeline.datasets.ucf101",
+    "scuba": "pipeline.datasets.scuba",
     "charades": "pipeline.datasets.charades",
     "sportshhi": "pipeline.datasets.sportshhi",
+    "rg": "pipeline.datasets.rg",
+    "fisv": "pipeline.datasets.fisv",
+    "logo": "pipeline.datasets.logo",
+    "mtl_aqa": "pipeline.datasets.mtl_aqa",
     "csv": "pipeline.datasets.table",
     "folder": "pipeline.datasets.folder",
 }
+
+FEATURES = ".npy"  # a file of published features stands for its video; nothing of it is decoded
 
 
 def manifest(
@@ -145,13 +158,34 @@ def inside(root: Path, path: str) -> Path:
     return whole
 
 
+def named(root: str, pattern: str, video_id: str) -> Path:
+    """The file of a video by a pattern such as `videos/{video_id}.mp4`, below the root unless the pattern is absolute.
+
+    Raises:
+        ChoreoError: the pattern has no `{video_id}`, or the id leads out of its folder.
+    """
+    before, found, after = pattern.partition("{video_id}")
+    if not found:
+        raise ChoreoError(
+            f"the pattern '{pattern}' names the same file for every video",
+            "it lacks the place of the video's id",
+            "write it as in `videos/{video_id}.mp4`",
+        )
+    folder, slash, start = before.rpartition("/")
+    return inside(Path(root) / (folder + slash), f"{start}{video_id}{after}")
+
+
 def _probed(video: Video) -> Video:
     """The row with what its file says; a file that cannot be read keeps its row and gets a problem."""
+    if video.path.suffix == FEATURES:
+        if not video.path.is_file():
+            return replace(video, problem=f"there is no feature file {video.path}. fetch it, or mend the path")
+        return replace(video, sha256=file_digest(video.path))
     try:
         info = probe(video.path)
     except VideoError as error:
         return replace(video, problem=f"{error.what}. {error.mend}" if error.mend else error.what)
-    return replace(video, duration=info.duration, frames=info.frames, fps=info.fps, sha256=file_digest(video.path))
+    return replace(video, duration=info.duration, frames=info.frames, fps=info.fps, sha256=digest(video.path))
 
 
 def _check_classes(videos: Manifest) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.datasets import inside
 from pipeline.datasets.intervals import Interval, read
 from pipeline.datasets.scenes import split_by_scene
+from pipeline.datasets.scores import Score, points
 from pipeline.errors import ChoreoError
 from pipeline.manifest import Video
 
@@ -23,6 +24,7 @@ def rows(
     test: dict[str, Any] | None = None,
     scenes: dict[str, Any] | None = None,
     intervals: str = "",
+    scores: str = "",
 ) -> list[Video]:
     """Videos of a CSV file.
 
@@ -35,7 +37,7 @@ def rows(
             test, all others train, whatever `split` says.
         scenes: training and test scenes, and the column they are in, as in {column: scene, seed: 0}; see
             `pipeline.datasets.scenes`.
-        intervals: read by the function of that name.
+        intervals, scores: read by the functions of these names.
 
     Raises:
         ChoreoError: no such file, a column is missing, or a path leads outside the root.
@@ -71,6 +73,46 @@ def intervals(index: str, intervals: str = "", **others: Any) -> list[Interval]:
     every = rows(index, **others | {"scenes": None})
     chosen = {video.id for video in rows(index, **others)}
     return [i for i in read(Path(intervals), {v.id: v.labels for v in every}) if i.id in chosen]
+
+
+def scores(index: str, scores: str = "", **others: Any) -> list[Score]:
+    """What judges gave each video, from a CSV file with a column `id` and one column a score; an empty cell is none.
+
+    Args:
+        index: the list of the videos.
+        scores: the file.
+        others: as for `rows`; scores of videos that `scenes` leaves out are left out.
+
+    Raises:
+        ChoreoError: no file is named, it has no column of scores or a video twice, or a score is no finite number.
+    """
+    if not scores:
+        raise ChoreoError(
+            f"it is not said how well the actions of {index} are done",
+            "the list of videos has no list of scores beside it",
+            "name a CSV file with the column id and one column a score in `dataset.scores`",
+        )
+    every = {video.id for video in rows(index, **others | {"scenes": None})}
+    left_out = every - {video.id for video in rows(index, **others)}
+    return [score for score in _scores(Path(scores)) if score.id not in left_out]
+
+
+def _scores(path: Path) -> Iterator[Score]:
+    if not path.is_file():
+        raise ChoreoError(f"there is no file of scores {path}", "a wrong path", "set `dataset.scores` to the CSV file")
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        table, seen = csv.DictReader(file), set()
+        columns = [column for column in table.fieldnames or () if column != "id"]
+        if not columns or "id" not in table.fieldnames:
+            raise ChoreoError(
+                f"{path} has the columns {table.fieldnames}", mend="it needs `id` and at least one column of scores"
+            )
+        for row in table:
+            where = f"{path}, line {table.line_num}"
+            if row["id"] in seen:
+                raise ChoreoError(f"{where}: '{row['id']}' is there twice", "two files were joined", "keep one row")
+            seen.add(row["id"])
+            yield from (Score(row["id"], c, points(row[c], f"{where}, {c}")) for c in columns if row[c] != "")
 
 
 def _listed(

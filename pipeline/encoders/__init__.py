@@ -22,6 +22,8 @@ from pipeline.errors import ChoreoError
 POSE = {
     "onnx": "pipeline.encoders.pose.onnx:Onnx",
     "vitpose": "pipeline.encoders.pose.vitpose:VitPose",
+    "mmpose": "pipeline.encoders.pose.mmpose:MMPose",
+    "rtmlib": "pipeline.encoders.pose.rtmlib:RtmLib",
     "import": "pipeline.encoders.pose.imported:Imported",
 }
 
@@ -34,6 +36,7 @@ BACKBONE = {
     "videomae": "pipeline.encoders.backbone.videomae:VideoMAE",
     "torchvision": "pipeline.encoders.backbone.torchvision:TorchVision",
     "timm": "pipeline.encoders.backbone.timm:Timm",
+    "i3d": "pipeline.encoders.backbone.i3d:I3D",
     "onnx": "pipeline.encoders.backbone.onnx:Onnx",
     "import": "pipeline.encoders.backbone.imported:Imported",
 }

@@ -28,6 +28,8 @@ from pipeline.proda.specifications import draw
 from pipeline.proda.trained import Trained
 
 BATCH = 64  # videos that are encoded, and questions that are asked, at once
+HIDDEN = 0.25  # share of a video that is left out at a time, see `left_out`
+PLACES = 13  # at which it is left out
 
 Read = Callable[[Answers, Tensor], Mapping[str, Tensor]]  # answers, the actions asked (Q,C) -> what is kept of them
 
@@ -145,21 +147,59 @@ def on_device(model: Trained, device: str = "auto") -> Trained:
     return model
 
 
-def prompt_free(model: Trained, videos: Videos, *, batch: int = BATCH) -> NDArray[np.float32]:
-    """Logits without any prompt (V,C): a_m of a `Proda`, or those of an `EncoderAlone`."""
+def prompt_free(
+    model: Trained, videos: Videos, *, taken: NDArray[np.int64] | None = None, batch: int = BATCH
+) -> NDArray[np.float32]:
+    """Logits without any prompt (V,C): a_m of a `Proda`, or those of an `EncoderAlone`.
+
+    Args:
+        model: any trained network.
+        videos: what it is shown.
+        taken: (V,T) the frames of each graph that it is shown; None: as ever.
+        batch: videos at once.
+    """
     network = model.network
 
     def logits(graphs: Graphs) -> Tensor:
         return network.middle(network.encode(graphs)) if isinstance(network, Proda) else network(graphs)
 
     with torch.inference_mode():
-        return torch.cat([logits(graphs).float().cpu() for _, graphs in _batches(model, videos, batch)]).numpy()
+        return torch.cat([logits(graphs).float().cpu() for _, graphs in _batches(model, videos, batch, taken)]).numpy()
 
 
-def _batches(model: Trained, videos: Videos, batch: int) -> Iterator[tuple[int, Graphs]]:
+def left_out(model: Trained, videos: Videos, *, batch: int = BATCH) -> NDArray[np.float64]:
+    """By how much the logit of an action, asked nothing, falls without the part of the video around a frame: (V,C,T).
+
+    A quarter of the video is left out at a time, at places all over it; the network is shown as many frames as ever,
+    evenly of what is left, as it was in training, where frames are drawn at random. A frame's value is the mean over
+    the quarters that it lies in. Not in the paper: there frames are told by the readout's weights, but attention has
+    spread what each frame shows over all others by then, and only what is left out at first is left out.
+    """
+    lengths, seen = np.array([len(graph) for graph in videos.graphs]), frames(model, videos)
+    widths = np.maximum(1, (HIDDEN * lengths).round().astype(int))
+    whole = prompt_free(model, videos, batch=batch)
+    total, times = np.zeros((*whole.shape, seen.shape[1])), np.zeros((len(videos), 1, seen.shape[1]))
+    for place in np.linspace(0, 1, PLACES):
+        starts = (place * (lengths - widths)).round().astype(int)
+        rest = [_without(*stretch, seen.shape[1]) for stretch in zip(lengths, starts, widths, strict=True)]
+        fall = whole - prompt_free(model, videos, taken=np.stack(rest), batch=batch)  # (V,C)
+        hidden = ((seen >= starts[:, None]) & (seen < (starts + widths)[:, None]))[:, None]  # (V,1,T)
+        total, times = total + fall[..., None] * hidden, times + hidden
+    return total / np.maximum(times, 1)
+
+
+def _without(length: int, start: int, width: int, frames: int) -> NDArray[np.int64]:
+    """`frames` frames, evenly of those outside a stretch; of all, where nothing lies outside."""
+    rest = np.r_[:start, start + width : length] if width < length else np.arange(length)
+    return rest[sample(len(rest), frames)]
+
+
+def _batches(
+    model: Trained, videos: Videos, batch: int, taken: NDArray[np.int64] | None = None
+) -> Iterator[tuple[int, Graphs]]:
     """First row and graphs of each batch of videos, as the network sees them and where it is."""
     device = next(model.network.parameters()).device
-    taken = frames(model, videos)
+    taken = frames(model, videos) if taken is None else taken
     for first in range(0, len(videos), batch):
         rows = slice(first, first + batch)
         yield first, model.see(collate(videos.graphs[rows], taken[rows])).to(device)

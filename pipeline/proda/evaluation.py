@@ -47,8 +47,9 @@ def proda_evaluate(
     - `average_precision`: by action, `prompt_free`, `queried`, `oracle_prompt`; null where no test video shows it
     - `robustness` (Tables 6-7): {kind, labels, samples, mean, std, present: [[number present, samples, mAP], ...]}
     - `paper_map` (Tables 8-9): `thetas`, `ious`, `clean` and `distractor`: by theta (row) and IoU (column)
-    - `localisation`: `theta`: as chosen on val, by seed, for `weight` and `occlusion`; `between_frames`: share of the
-      true (video, action) that no sampled frame shows; `recall_by_theta`: recall@0.5 on test at each of `grid`
+    - `localisation`: as chosen on val, by seed: `theta` for `weight` and `occlusion`, `length` of stretches, and
+      `chosen`, the way that finds most; `between_frames`: share of the true (video, action) that no sampled frame
+      shows; `recall_by_theta`: recall@0.5 on test at each of `grid`
     - `separation` (Figure 4): [[x, y, action], ...] of the first seed
 
     Args:
@@ -129,6 +130,8 @@ def _tables(part: Part, figures: Mapping[str, Mapping[str, object]]) -> dict[str
         result["paper_map"] = {"thetas": THETAS, "ious": IOUS} | {k: _mean([m[k] for m in maps]) for k in maps[0]}
         result["localisation"] = {
             "theta": {name: [each["theta"][name] for each in found] for name in found[0]["theta"]},
+            "length": [each["length"] for each in found],
+            "chosen": [each["chosen"] for each in found],
             "between_frames": found[0]["between_frames"],
             "grid": GRID,
             "recall_by_theta": {

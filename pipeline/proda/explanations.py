@@ -24,6 +24,8 @@ from pipeline.proda.trained import Trained
 
 SAID = 0.5  # probability from which an action counts as said
 THETA = 0.5  # where no interval of val is known to choose it by
+STRETCH = 0.5  # likewise: length of stretches, as a share of the frames
+WAYS = ("left_out", "weight", "occlusion")  # in which frames are found, see `proda_measure`
 
 
 def proda_explain(
@@ -45,7 +47,8 @@ def proda_explain(
     are rounded.
 
     - `graphs`: `annotated` or `predicted`; `actions`, `objects`, `relations`: names
-    - `theta`: {weight, occlusion}: thresholds as chosen on val; `chosen`: whether they could be
+    - `theta`: {weight, occlusion}: thresholds as chosen on val; `length`: frames of a stretch, chosen there too;
+      `chosen`: whether they could be
     - `edges`: [[source, target], ...], in the order of `edge_weight`
     - `videos`: chosen test videos, about a third of them with a mistake in `prompt_free`, actions in turn:
         - `id`; `labels`: its actions; `frame`: numbers of the frames in the video, `time`: theirs in seconds
@@ -53,12 +56,15 @@ def proda_explain(
           y2 over width and height; `relation`: [[frame, node, relation], ...], of the person to a node
         - `prompt_free`, `queried`: [[action, probability], ...] of a_m, and of a_s when the action is asked by itself;
           its labels and all actions that reach 0.5, likeliest first
-        - `found`: {weight, occlusion}: share of its labels found with an IoU of 0.5; null where none has true frames
+        - `found`: {left_out, weight, occlusion}: share of its labels found with an IoU of 0.5; null where none has true
+          frames
         - `questions`: its labels, then the absent actions that `prompt_free` thinks likeliest, each asked by itself:
             - `action`; `shown`: whether it is a label; `probability` of a_s; `no_action`: that of "no-action"
             - `intervals`: [[start, end], ...] in seconds, the true ones; `true` (T): 1 at the frames in them
-            - `curves`: {weight, occlusion} (T), 0-1; `frames`: {weight, occlusion} (T): 1 where a curve exceeds theta;
-              `iou`: {weight, occlusion} of these frames and the true ones; null for an action that is not shown
+            - `curves`: {left_out, weight, occlusion} (T), 0-1: by how much a_m falls when the part of the video around
+              the frame is not shown, the frame's weight, by how much a_s falls when the readout leaves the frame out
+            - `frames`: {left_out, weight, occlusion} (T): 1 in the best stretch, and where a curve exceeds theta;
+              `iou`: of these frames and the true ones; null for an action that is not shown
             - `occlusion` (T): by how much the action's logit falls without the frame
             - `specified`, `unspecified`: the branches: `frame_weight` (T), `node_weight` (T,N), `edge_weight` (L,T,E);
               weights are 0-1, and 0 where there is nothing
@@ -77,8 +83,8 @@ def proda_explain(
     data = load(graphs, manifest, protocol=protocol)
     network = asking.on_device(asking.load(model, data), device)
     known = localisation.read_intervals(intervals) if intervals else {}
-    thetas, could = _thetas(network, data, known)
-    explained = _Explained(network, data.actions, known, thetas)
+    thetas, length, could = _chosen_on_val(network, data, known)
+    explained = _Explained(network, data.actions, known, thetas, length)
     test = data.roles["test"]
     rows = choose(test.labels, _probability(asking.prompt_free(network, test)) >= SAID, videos)
     chosen = [Videos([test.ids[r]], [test.graphs[r]], test.labels[[r]]) for r in rows]
@@ -91,6 +97,7 @@ def proda_explain(
         "objects": data.objects,
         "relations": data.relations,
         "theta": thetas,
+        "length": length,
         "chosen": could,
         "edges": edges(network.settings.graph, test.graphs[0].mask.shape[1]).tolist(),
         "videos": [_video(explained, video, n, absent) for video, n in zip(chosen, numbers, strict=True)],
@@ -100,12 +107,13 @@ def proda_explain(
 
 @dataclass(frozen=True)
 class _Explained:
-    """A model, the names of its actions, the true intervals as far as they are known, and its thresholds."""
+    """A model, the names of its actions, the true intervals as far as they are known, and what was chosen on val."""
 
     network: Trained
     actions: Sequence[str]
     intervals: Intervals
     thetas: Mapping[str, float]
+    length: int
 
     def true_frames(self, videos: Videos) -> NDArray[np.bool_]:
         """The frames that the model sees of each action: (V,C,T)."""
@@ -126,14 +134,16 @@ def choose(labels: NDArray[np.bool_], said: NDArray[np.bool_], count: int) -> li
     return well[: count - len(few)] + few
 
 
-def _thetas(network: Trained, data: Data, known: Intervals) -> tuple[dict[str, float], bool]:
-    """Thresholds of both curves, and whether val could choose them."""
+def _chosen_on_val(network: Trained, data: Data, known: Intervals) -> tuple[dict[str, float], int, bool]:
+    """Thresholds of both curves, the length of stretches, and whether val could choose them."""
     val = data.roles["val"]
     true = measuring.true_frames(network, val, data.actions, known)[val.labels]
     if not true.any():
-        return {"weight": THETA, "occlusion": THETA}, False
-    curves = measuring.own_curves(network, val)
-    return {name: localisation.choose_theta(curve, true) for name, curve in curves.items()}, True
+        return {"weight": THETA, "occlusion": THETA}, max(1, round(STRETCH * true.shape[1])), False
+    thetas = {
+        name: localisation.choose_theta(curve, true) for name, curve in measuring.own_curves(network, val).items()
+    }
+    return thetas, localisation.choose_length(asking.left_out(network, val)[val.labels], true), True
 
 
 def _video(explained: _Explained, video: Videos, number: NDArray, absent: int) -> dict[str, object]:
@@ -149,8 +159,9 @@ def _video(explained: _Explained, video: Videos, number: NDArray, absent: int) -
     queried = _probability(asking.ask(network, video, every, asking.single_answer)["score"])
     others = np.argsort(-np.where(labels, -1, free), kind="stable")[: min(absent, (~labels).sum())]
     asked = [*np.flatnonzero(labels).tolist(), *others.tolist()]
+    (left_out,) = asking.left_out(network, video)  # (C,T)
     questions = [
-        _question(explained, video.ids[0], action, bool(labels[action]), true[action], said)
+        _question(explained, video.ids[0], action, bool(labels[action]), true[action], said, left_out[action])
         for action, said in zip(asked, _answers(network, video, asked), strict=True)
     ]
     scored = [q["iou"] for q in questions if q["iou"]["weight"] is not None]
@@ -165,7 +176,7 @@ def _video(explained: _Explained, video: Videos, number: NDArray, absent: int) -
         "relation": np.argwhere(graph.relation[taken]),
         "prompt_free": _told(free, labels),
         "queried": _told(queried, labels),
-        "found": {name: np.mean([iou[name] >= 0.5 for iou in scored]) if scored else None for name in explained.thetas},
+        "found": {name: np.mean([iou[name] >= 0.5 for iou in scored]) if scored else None for name in WAYS},
         "questions": questions,
     }
 
@@ -205,14 +216,17 @@ def _question(
     shown: bool,
     true: NDArray[np.bool_],
     said: Mapping[str, NDArray],
+    left_out: NDArray,
 ) -> dict[str, object]:
     """One question, its answer, and what the answer rests on."""
     spans = explained.intervals.get((video_id, explained.actions[action]), ())
     curves = {
+        "left_out": localisation.occlusion_curve(left_out),
         "weight": localisation.curve(said["specified/frame_weight"]),
         "occlusion": localisation.occlusion_curve(said["occlusion"]),
     }
-    frames = {name: curve > explained.thetas[name] for name, curve in curves.items()}
+    frames = {name: curves[name] > theta for name, theta in explained.thetas.items()}
+    frames["left_out"] = localisation.best_stretch(left_out[None], explained.length)[0]
     branches = {
         branch: {key: said[f"{branch}/{key}"] for key in ("frame_weight", "node_weight", "edge_weight")}
         for branch in ("specified", "unspecified")
@@ -226,7 +240,7 @@ def _question(
         "true": true.astype(int),
         "curves": curves,
         "frames": {name: found.astype(int) for name, found in frames.items()},
-        "iou": {name: localisation.iou(found, true) if spans else None for name, found in frames.items()},
+        "iou": {name: localisation.iou(frames[name], true) if spans else None for name in WAYS},
         "occlusion": said["occlusion"],
     } | branches
 

@@ -99,6 +99,20 @@ def choose_theta(curves: NDArray, true: NDArray, threshold: float = 0.5) -> floa
     return float(max(GRID, key=lambda theta: (recall(curves > theta, true, threshold), -theta)))
 
 
+def best_stretch(evidence: NDArray, length: int) -> NDArray[np.bool_]:
+    """The `length` neighbouring frames whose evidence adds up to most, the first of equals: (P,T) -> (P,T)."""
+    frames = evidence.shape[1]
+    sums = np.lib.stride_tricks.sliding_window_view(evidence, length, axis=1).sum(-1)  # (P,T-length+1)
+    place = np.arange(frames) - sums.argmax(axis=1)[:, None]
+    return (place >= 0) & (place < length)
+
+
+def choose_length(evidence: NDArray, true: NDArray, threshold: float = 0.5) -> int:
+    """The length of stretches with the highest recall, the shortest of equals: (P,T), (P,T) bool of the val videos."""
+    every = range(1, evidence.shape[1] + 1)
+    return max(every, key=lambda length: (recall(best_stretch(evidence, length), true, threshold), -length))
+
+
 def middle_half(frames: int) -> NDArray[np.bool_]:
     """The guess that looks at nothing: the middle half of the frames, (T,)."""
     position = (np.arange(frames) + 0.5) / frames

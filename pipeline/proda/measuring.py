@@ -176,21 +176,25 @@ def true_frames(network: Trained, videos: Videos, actions: Sequence[str], interv
 
 
 def _localisation(network: Trained, exam: Exam, queried: Mapping[str, NDArray], measured: Measured) -> None:
-    """Frames found for actions that are asked alone: by their weights, by occlusion, and by guessing."""
+    """Frames found for a video's own actions: by what is left out, by their weights, by occlusion, and by guessing."""
     every, labels = true_frames(network, exam.test, exam.actions, exam.intervals), exam.test.labels
     true_of_val = true_frames(network, exam.val, exam.actions, exam.intervals)[exam.val.labels]  # (P,T)
-    true, curves = every[labels], own_curves(network, exam.test)
-    theta = {
-        name: localisation.choose_theta(curve, true_of_val) for name, curve in own_curves(network, exam.val).items()
-    }
-    found = {
-        "": curves["weight"] > theta["weight"],
-        "by_occlusion/": curves["occlusion"] > theta["occlusion"],
-        "all_frames/": np.ones_like(true),
-        "middle_half/": np.broadcast_to(localisation.middle_half(true.shape[1]), true.shape),
-    }
-    for name, frames in found.items():
-        measured.share(f"localisation/{name}recall@0.5", localisation.recall(frames, true))
+    true, curves, of_val = every[labels], own_curves(network, exam.test), own_curves(network, exam.val)
+    theta = {name: localisation.choose_theta(curve, true_of_val) for name, curve in of_val.items()}
+    evidence = [asking.left_out(network, videos)[videos.labels] for videos in (exam.val, exam.test)]  # (P,T)
+    length = localisation.choose_length(evidence[0], true_of_val)
+
+    found = {f"by_{name}": (of_val[name] > theta[name], curves[name] > theta[name]) for name in curves}
+    found["left_out"] = tuple(localisation.best_stretch(e, length) for e in evidence)
+    on_val = {name: localisation.recall(frames, true_of_val) for name, (frames, _) in found.items()}
+    chosen = max(on_val, key=on_val.get)
+    measured.share("localisation/recall@0.5", localisation.recall(found[chosen][1], true))
+    of_test = {name: frames for name, (_, frames) in found.items()}
+    of_test |= {"all_frames": np.ones(true.shape[1], bool), "middle_half": localisation.middle_half(true.shape[1])}
+    for name, frames in of_test.items():
+        measured.share(
+            f"localisation/{name}/recall@0.5", localisation.recall(np.broadcast_to(frames, true.shape), true)
+        )
 
     curve, nobody = localisation.curve(queried["frame_weight"]), np.zeros(every.shape)
     likely = curve / (1 + np.exp(-queried["score"].astype(float)))[..., None]
@@ -199,7 +203,10 @@ def _localisation(network: Trained, exam: Exam, queried: Mapping[str, NDArray], 
     measured.share("localisation/detection_map", localisation.frame_map(likely, every, np.ones_like(labels)))
     measured.share("localisation/detection_map/chance", localisation.frame_map(nobody, every, np.ones_like(labels)))
     measured.tables["localisation"] = {
+        "chosen": chosen,
+        "recall_on_val": on_val,
         "theta": theta,
+        "length": length,
         "between_frames": float((~true.any(axis=1)).mean()),
         "recall_by_theta": {
             name: [localisation.recall(curve > t, true) for t in localisation.GRID] for name, curve in curves.items()
@@ -280,10 +287,12 @@ def proda_measure(
     - `map/oracle_prompt`: a_t, prompts made of the test videos' own labels, as in the paper; each is a sample.
       `map/oracle_prompt/specified`: a_s, of the labels inside the prompt.
     - `map/prompt_only_control/zeroed`: the same model and prompts with the videos zeroed.
-    - `localisation/recall@0.5`: share of the true (video, action), asked alone, whose frames above theta have an IoU of
-      0.5 or more with the true ones; theta is chosen on val. `localisation/by_occlusion/...`: by how much the action's
-      logit falls without a frame, in place of the frame's weight. `localisation/all_frames/...`,
-      `localisation/middle_half/...`: of guesses that look at nothing.
+    - `localisation/recall@0.5`: share of the true (video, action) whose frames are found with an IoU of 0.5 or more, in
+      the way that finds most on val: `localisation/left_out/...`: the stretch without which a_m falls most, its length
+      chosen on val; `localisation/by_weight/...`: frames whose weight is above theta when the action is asked alone,
+      theta chosen on val, as in the paper; `localisation/by_occlusion/...`: the same by how much a_s falls when the
+      readout leaves a frame out. `localisation/all_frames/...`, `localisation/middle_half/...`: of guesses that look at
+      nothing.
     - `localisation/frame_map`: average precision of the frames of videos that show the action, mean over actions;
       `localisation/detection_map`: of the frames of all videos, times the action's score; `.../chance`: of equal
       scores.

@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from pipeline import checkpoint
+from pipeline.errors import ChoreoError
 from pipeline.proda.data import Data, blind
 from pipeline.proda.model import EncoderAlone, Graphs, Proda, Settings
 
@@ -88,3 +89,27 @@ def load(path: Path, data: Data | None = None) -> Trained:
         content["recipe"],
         content["figures"],
     )
+
+
+def start_from(path: Path, network: nn.Module, data: Data) -> None:
+    """Give a new `Proda` the encoder, and the readout and classifier of a_m, of an encoder trained alone.
+
+    Args:
+        path: checkpoint of the variant `encoder`.
+        network: a `Proda` of the same sizes.
+        data: what both are trained on.
+
+    Raises:
+        ChoreoError: it is no such checkpoint, or of other sizes.
+    """
+    alone = load(path, data).network
+    if not isinstance(alone, EncoderAlone) or not isinstance(network, Proda):
+        raise ChoreoError(f"{path} is nothing to start from", "only ProDA starts, and from the variant `encoder` alone")
+    parts = {network.encoder: alone.encoder, network.middle_readout: alone.readout, network.middle_head: alone.head}
+    for mine, theirs in parts.items():
+        try:
+            mine.load_state_dict(theirs.state_dict())
+        except RuntimeError as error:
+            raise ChoreoError(
+                f"{path} does not fit: {error}", "it was trained with other sizes", "train both under one config"
+            ) from error

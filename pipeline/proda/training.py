@@ -55,6 +55,8 @@ class Recipe:
     warmup: float
     schedule: str
     precision: str
+    prompts: int = 0
+    encoder_epochs: int = 0
     lambda_unspecified: float = 1.0
     lambda_specified: float = 1.0
     lambda_total: float = 1.0
@@ -101,11 +103,11 @@ Item = tuple[int, NDArray]  # row of a video, and the SAPs that one step asks of
 
 
 def epoch_items(videos: Videos, recipe: Recipe, epoch: int) -> list[Item]:
-    """Every video with every one of its specifications once, `per_video` of them at a time, shuffled."""
+    """Every video with all of its specifications, or some of them, once, `per_video` at a time; shuffled."""
     rng = np.random.default_rng([recipe.seed, epoch])
     items = []
     for row, specified in enumerate(_specifications(videos, recipe, epoch)):
-        specified = rng.permutation(specified)
+        specified = rng.permutation(specified)[: recipe.prompts or None]
         items += [(row, specified[n : n + recipe.per_video]) for n in range(0, len(specified), recipe.per_video)]
     return [items[i] for i in rng.permutation(len(items))]
 
@@ -411,7 +413,10 @@ def proda_pretrain(
     length: int = 16,
     specifications: str = "queries",
     redraw: bool = True,
+    prompts: int = 0,
     per_video: int = 1,
+    encoder_epochs: int = 0,
+    encoder: Path | None = None,
     epochs: int = 5,
     batch: int = 32,
     lr: float = 2e-4,
@@ -436,6 +441,8 @@ def proda_pretrain(
     protocol: str = "strict",
 ) -> None:
     """Train the whole of ProDA, stage 1; the epoch with the best mean mAP of a_s and a_u on val is kept.
+
+    Where a_m learns along, its mAP counts too.
 
     Args:
         graphs: artifacts `scene_graphs`, one a shard.
@@ -467,8 +474,12 @@ def proda_pretrain(
         length: classes of a distractor-injected prompt (K).
         specifications: prompts of a video: `paper`, `code`, or `queries`, which adds those that people ask.
         redraw: draw the prompts anew every epoch; false: once, as published.
+        prompts: prompts asked of a video in an epoch, drawn among all of its own; 0: all of them, as in the paper.
         per_video: prompts asked of a video in one step, in which it is encoded once; the paper's is 1.
-        epochs: passes over all prompts of all videos.
+        encoder_epochs: epochs of the variant `encoder`, from which all others then start; 0: they start anew, as in the
+            paper, and it has as many epochs as they.
+        encoder: checkpoint of that variant to start from; the readout and classifier of a_m come from it too.
+        epochs: passes over these prompts of all videos.
         batch: videos in a step.
         lr: learning rate of AdamW.
         weight_decay: of matrices; vectors have none.
@@ -494,12 +505,17 @@ def proda_pretrain(
     data = load(graphs, manifest, protocol=protocol)
     settings = _settings(options, data)
     with _alone(seed, where, threads):
-        network = trained.build(recipe.network, settings).to(where)
-        model = _trained(network, settings, variant, recipe, data)
-        course = Course(network, [network], whole, ("specified", "unspecified"))
+        network = trained.build(recipe.network, settings)
+        if encoder is not None:
+            trained.start_from(encoder, network, data)
+        model = _trained(network.to(where), settings, variant, recipe, data)
+        chosen = ("specified", "unspecified", *(["middle"] if recipe.lambda_middle else []))
+        course = Course(network, [network], whole, chosen)
         if recipe.network == "encoder":
             course = Course(network, [network], encoder_alone, ("middle",))
-        _run(course, data, recipe, model, out, asdict(settings) | _sources(graphs, manifest, protocol))
+            recipe = replace(recipe, epochs=recipe.encoder_epochs or recipe.epochs)
+        sources = _sources([*graphs, *([encoder] if encoder else [])], manifest, protocol)
+        _run(course, data, recipe, model, out, asdict(settings) | sources)
 
 
 def proda_posttrain(
@@ -514,6 +530,7 @@ def proda_posttrain(
     epochs: int = 5,
     batch: int = 32,
     lr: float = 1e-4,
+    prompts: int = 0,
     per_video: int = 1,
     precision: str = "auto",
     device: str = "auto",
@@ -523,8 +540,8 @@ def proda_posttrain(
     """Train the classifiers of ProDA, stage 2, all else frozen; the best epoch on val is kept.
 
     Best is the mean mAP of a_m, of a_t asked for all actions, and of a_t asked the prompts made of the labels. The
-    readout of a_m, which has learned nothing in stage 1, is trained with its classifier. The variant `encoder` has no
-    stages: it goes on being trained as a whole, so that it has had as many steps as ProDA.
+    readout of a_m, which may have learned nothing in stage 1, is trained with its classifier. The variant `encoder` has
+    no stages: it goes on being trained as a whole, for as many passes as ProDA has had beyond it.
 
     Args:
         graphs: artifacts `scene_graphs`, one a shard.
@@ -537,6 +554,7 @@ def proda_posttrain(
         epochs: passes over all prompts of all videos.
         batch: videos in a step.
         lr: learning rate of AdamW.
+        prompts: prompts asked of a video in an epoch, drawn among all of its own; 0: all of them, as in the paper.
         per_video: prompts asked of a video in one step, in which it is encoded once.
         precision: `fp32`, `bf16`, or `auto`: bf16 on a GPU.
         device: `cpu`, `cuda`, or `auto`.
@@ -550,14 +568,17 @@ def proda_posttrain(
     recipe = _recipe(before.recipe | options, where)
     with _alone(seed, where, threads):
         network = before.network.to(where)
-        course = Course(network, [network], encoder_alone, ("middle",))
-        if recipe.network == "proda":
+        model = _trained(network, before.settings, before.variant, recipe, data)
+        if recipe.network == "encoder":
+            course = Course(network, [network], encoder_alone, ("middle",))
+            more = before.recipe["epochs"] if recipe.encoder_epochs else 0  # in which the others go on from it
+            recipe = replace(recipe, epochs=recipe.epochs + more)
+        else:
             modules = _classifiers(network, classifiers)
             if reinitialise:
                 for module in modules:
                     module.apply(_anew)
             course = Course(network, _freeze_all_but(network, modules), classification, ("middle", "all", "total"))
-        model = _trained(network, before.settings, before.variant, recipe, data)
         chosen = {"classifiers": classifiers, "reinitialise": reinitialise}
         _run(course, data, recipe, model, out, chosen | _sources([*graphs, pretrained], manifest, protocol))
 
@@ -604,6 +625,8 @@ def _recipe(options: Mapping[str, object], device: torch.device) -> Recipe:
     for name in ("frames", "length", "per_video", "epochs", "batch"):
         if getattr(recipe, name) < 1:
             raise ChoreoError(f"`{name}` is {getattr(recipe, name)}", mend="set it to 1 or more")
+    if recipe.prompts < 0:
+        raise ChoreoError(f"`prompts` is {recipe.prompts}", mend="set it to 0, for all of a video's, or more")
     if recipe.precision == "auto":
         recipe = replace(recipe, precision="bf16" if device.type == "cuda" else "fp32")
     return recipe

@@ -1,9 +1,9 @@
 """The stage function of the theatre: an act on disk, as videos, their lists and their truth."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from csv import DictWriter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -20,7 +20,8 @@ from tqdm import tqdm
 from pipeline.artifacts import create
 from pipeline.digest import source_digest
 from pipeline.errors import ChoreoError
-from pipeline.theatre import actions, graphs, home, stage
+from pipeline.theatre import actions, graphs, home, routines, stage
+from pipeline.theatre.elements import DIFFICULTY, ELEMENTS
 from pipeline.theatre.motions import PRIMITIVES
 from pipeline.theatre.props import OBJECTS
 from pipeline.theatre.scenery import SCENES
@@ -101,6 +102,19 @@ def graph_annotations(truth: home.Truth) -> dict[str, ndarray]:
     }
 
 
+def elements(truth: routines.Truth) -> dict[str, ndarray]:
+    """A truth of act three in the terms of the artifact `elements`."""
+    turns = [turn for turn in truth.turns if turn.element >= 0]
+    performed = np.array([turn.element for turn in turns])
+    return {
+        "element": performed,
+        "start": np.array([turn.start for turn in turns]) / routines.FPS,
+        "end": np.array([turn.end for turn in turns]) / routines.FPS,
+        "difficulty": DIFFICULTY[performed],
+        "execution": np.array([turn.execution for turn in turns]),
+    }
+
+
 def listed(script: stage.Script) -> list[dict[str, str]]:
     """The row of a video of one label in the list."""
     return [_row(script) | {"labels": script.label, "group": script.group}]
@@ -109,6 +123,16 @@ def listed(script: stage.Script) -> list[dict[str, str]]:
 def listed_at_home(script: home.Script) -> list[dict[str, str]]:
     """The row of a video of several labels, with its scene."""
     return [_row(script) | {"labels": ";".join(script.labels), "group": script.group, "scene": script.scene}]
+
+
+def listed_unlabelled(script: routines.Script) -> list[dict[str, str]]:
+    """The row of a video that has no label."""
+    return [_row(script) | {"labels": "", "group": script.group}]
+
+
+def judged(script: routines.Script) -> list[dict[str, str]]:
+    """The row of a routine's score."""
+    return [{"id": script.id, "total": f"{script.total:.4f}"}]
 
 
 def intervals(script: home.Script) -> list[dict[str, str]]:
@@ -125,7 +149,10 @@ def intervals(script: home.Script) -> list[dict[str, str]]:
 
 
 def render(act: str, script: Any, folder: Path) -> Any:
-    """Write one video, unless it is there, and return its truth. A file has its name only once it is complete."""
+    """Write one video, unless it is there, and return its truth. A file has its name only once it is complete.
+
+    Frames are written as they are performed; what comes back has none.
+    """
     play, path = ACTS[act].play, folder / f"{script.id}.mp4"
     if path.exists():
         return play.truth(script)
@@ -133,16 +160,23 @@ def render(act: str, script: Any, folder: Path) -> Any:
     aside = path.with_suffix(".aside")
     write_video(aside, performance.frames, performance.fps)
     aside.replace(path)
-    return performance
+    return replace(performance, frames=())
 
 
-def write_video(path: Path, frames: ndarray, fps: int) -> None:
-    """Frames (T, H, W, 3) uint8 RGB as H.264 in MP4; one thread, so that the bytes do not depend on the cores."""
+def write_video(path: Path, frames: Iterable[ndarray], fps: int) -> None:
+    """Frames (H, W, 3) uint8 RGB as H.264 in MP4; one thread, so that the bytes do not depend on the cores.
+
+    Args:
+        path: the file.
+        frames: one after another, at least one; only one is held at a time.
+        fps: of them a second.
+    """
     with av.open(str(path), "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=fps, options={"crf": "18", "preset": "veryfast", "threads": "1"})
-        video.height, video.width = frames.shape[1:3]
         video.pix_fmt = "yuv420p"
-        for pixels in frames:
+        for index, pixels in enumerate(frames):
+            if index == 0:
+                video.height, video.width = pixels.shape[:2]
             container.mux(video.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(video.encode())
 
@@ -195,5 +229,14 @@ ACTS = {
         shared={"class_name": home.NODES, "relation_name": graphs.RELATIONS},
         arrays=graph_annotations,
         tables={"intervals.csv": intervals, "index.csv": listed_at_home},
+    ),
+    "routines": Act(
+        cast=routines.cast,
+        play=routines,
+        file="elements.h5",
+        kind="elements",
+        shared={"element_name": tuple(element.name for element in ELEMENTS)},
+        arrays=elements,
+        tables={"scores.csv": judged, "index.csv": listed_unlabelled},
     ),
 }

@@ -1,5 +1,7 @@
 """Motion concepts: filters, normalisation, exact first neighbours, FINCH and the two stages."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 
@@ -303,6 +305,27 @@ def test_a_medoid_is_the_picture_of_its_example_clip(shards, tmp_path):
         rows = poses.video(video)
         clip = rows["joints"][rows["start"] == concepts["example_start"][k]][0]
         np.testing.assert_allclose(concepts["medoid"][k], motion.normalise(clip, "frame"), atol=1e-5)
+
+
+def test_joints_that_no_pose_has_are_left_out_and_the_others_say_what_there_is(shards, tmp_path):
+    """As in imported skeletons without a face: nothing stands in for it, and no clip is lost for it."""
+    poses, manifest, true = shards
+    for path in poses:
+        with Artifact(path, "pose") as artifact:
+            videos = {i: artifact.video(i) for i in artifact.ids}
+        path.unlink()
+        with create(path, "pose", ids=list(videos)) as writer:
+            for video_id, arrays in videos.items():
+                arrays["joints"][:, :, :5], arrays["confidence"][:, :, :5] = np.nan, 0
+                writer.add(video_id, **arrays)
+    concepts, labels = run((poses, manifest, true), tmp_path, clusters=MOTIONS)
+    assert concepts["members"].sum() == 36 and concepts.params["joints"] == list(range(5, 17))
+    assert motion.recorded_filter(tmp_path / "concepts.h5").joints == tuple(range(5, 17))
+    found = {i: labels.video(i)["concept"].tolist() for i in labels.ids if i != "v03"}
+    given, known = (list(chain.from_iterable(of[i] for i in found)) for of in (found, true))
+    assert motion.purity(given, known) > 0.95
+    medoid = motion.whole(concepts["medoid"][0], concepts.params["joints"])
+    assert medoid.shape == (8, 17, 2) and np.isnan(medoid[:, :5]).all() and np.isfinite(medoid[:, 5:]).all()
 
 
 def test_labels_use_the_filters_under_which_the_concepts_were_made(shards, tmp_path):

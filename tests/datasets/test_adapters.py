@@ -61,6 +61,15 @@ def test_a_folder_gives_ids_and_labels_and_skips_other_files(tmp_path: Path) -> 
         list(folder_rows(str(tmp_path / "gone")))
 
 
+def test_a_folder_of_pictures_is_a_video_and_previews_beside_videos_are_none(tmp_path: Path) -> None:
+    for name in ("kick/take.1/1.jpg", "kick/take.1/2.jpg", "kick/a.mp4", "kick/a.jpg", "wave/deep/b/1.PNG"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = {v.id: v for v in folder_rows(str(tmp_path))}
+    assert list(found) == ["kick/a", "kick/take.1", "wave/deep/b"]
+    assert found["kick/take.1"].path == tmp_path / "kick/take.1" and found["wave/deep/b"].labels == ("wave",)
+
+
 # A list
 
 

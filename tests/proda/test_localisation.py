@@ -68,6 +68,20 @@ def test_theta_is_the_best_of_the_grid_and_the_lowest_of_equals():
     assert loc.choose_theta(curves, true, threshold=0.5) == 0.0  # all frames have an IoU of a half already
 
 
+def test_the_best_stretch_is_the_one_whose_evidence_adds_up_to_most_and_the_first_of_equals():
+    evidence = np.array([[0.0, 2.0, -1.0, 2.0, 1.0], [1.0, 1.0, 1.0, 1.0, 1.0]])
+    assert np.array_equal(loc.best_stretch(evidence, 2), np.stack([bits("00011"), bits("11000")]))
+    assert np.array_equal(loc.best_stretch(evidence, 4), np.stack([bits("01111"), bits("11110")]))
+    assert loc.best_stretch(evidence, 5).all()
+
+
+def test_the_length_of_stretches_is_the_shortest_that_finds_most():
+    evidence = np.array([[0.0, 3.0, 2.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0, 3.0, 2.0]])
+    true = np.stack([bits("011100"), bits("000111")])
+    assert loc.choose_length(evidence, true, threshold=1.0) == 3
+    assert loc.choose_length(evidence, true, threshold=0.5) == 2  # 2 of 3 frames are enough
+
+
 def test_the_middle_half_of_frames():
     assert loc.middle_half(4).tolist() == [False, True, True, False]
     assert loc.middle_half(16).sum() == 8

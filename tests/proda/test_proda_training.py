@@ -71,6 +71,14 @@ def learned(simple, tmp_path_factory):
     return paths, lines
 
 
+class Enough(Exception):  # noqa: N818
+    """The training went as far as the test looks at."""
+
+
+def stop():
+    raise Enough
+
+
 def weights(path):
     """All weights of a checkpoint."""
     return checkpoint.load(path, "proda")["state"]
@@ -265,6 +273,41 @@ def test_an_epoch_asks_every_prompt_of_every_video_once(few):
         for row, drawn in enumerate(training._specifications(train, options, 1)):
             assert sorted(map(tuple, asked[row])) == sorted(map(tuple, drawn))
         assert max(len(specified) for _, specified in items) <= per_video
+
+
+def test_an_epoch_can_ask_some_of_the_prompts_of_every_video(few):
+    videos = few.data.roles["train"] if hasattr(few, "data") else data.load(few.graphs, few.manifest).roles["train"]
+    asked = training.epoch_items(videos, recipe(prompts=3, per_video=2), 1)
+    assert sorted(row for row, _ in asked) == sorted([*range(len(videos))] * 2)  # 2 prompts, then 1
+    assert sum(len(specified) for _, specified in asked) == 3 * len(videos)
+
+
+def test_variants_start_from_the_encoder_that_was_trained_alone(pretrain, posttrain, monkeypatch):
+    alone = pretrain("encoder.pt", variant="encoder", encoder_epochs=3)
+    given = {}
+    monkeypatch.setattr(training, "fit", lambda course, *_: given.update(course.network.state_dict()) or stop())
+    with pytest.raises(Enough):
+        pretrain("full.pt", encoder=alone, encoder_epochs=3)
+    theirs = weights(alone)
+    for mine, other in (("encoder.", "encoder."), ("middle_readout.", "readout."), ("middle_head.", "head.")):
+        names = [name for name in theirs if name.startswith(other)]
+        assert names and all(torch.equal(given[mine + n.removeprefix(other)], theirs[n]) for n in names)
+
+
+def test_what_is_no_encoder_or_of_other_sizes_is_nothing_to_start_from(pretrain):
+    with pytest.raises(ChoreoError, match="nothing to start from"):
+        pretrain("again.pt", encoder=pretrain("full.pt"))
+    with pytest.raises(ChoreoError, match="does not fit"):
+        pretrain("again.pt", encoder=pretrain("wide.pt", variant="encoder", dim=32))
+
+
+def test_the_encoder_alone_goes_on_for_as_many_passes_as_the_others(pretrain, posttrain, caplog):
+    caplog.set_level(logging.INFO, logger="pipeline")
+    alone = pretrain("encoder.pt", variant="encoder", encoder_epochs=3, epochs=2)
+    posttrain(alone, epochs=1)
+    assert [line.split(",")[0] for line in caplog.messages if line.startswith("epoch")] == [
+        "epoch 1/3", "epoch 2/3", "epoch 3/3", "epoch 1/3", "epoch 2/3", "epoch 3/3",
+    ]  # fmt: skip
 
 
 def test_prompts_are_drawn_anew_every_epoch_or_once(few):

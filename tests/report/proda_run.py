@@ -22,6 +22,7 @@ SHARES = {
     "map/prompt_only_control/zeroed": [0.5, 0.5], "map/chance": 0.25,
     "predicted_graphs/map/prompt_free": [0.7, 0.72], "predicted_graphs/map/oracle_prompt": [0.85, 0.85],
     "localisation/recall@0.5": [0.7, 0.72], "localisation/by_occlusion/recall@0.5": [0.75, 0.75],
+    "localisation/left_out/recall@0.5": [0.7, 0.72], "localisation/by_weight/recall@0.5": [0.6, 0.62],
     "localisation/middle_half/recall@0.5": 0.5, "localisation/all_frames/recall@0.5": 0.3,
     "localisation/frame_map": [0.8, 0.8], "localisation/frame_map/chance": 0.4, "localisation/paper_map": [0.4, 0.4],
     "odd/one": 0.125,
@@ -77,7 +78,8 @@ def analysis() -> dict[str, object]:
             {"kind": "distractor", "labels": 2, "samples": 3, "mean": 0.8, "std": 0.05, "present": [[1, 3, 0.8]]},
         ],
         "paper_map": {"thetas": [0.2, 0.5, 0.7], "ious": [0.2, 0.5, 0.7], "clean": grid, "distractor": grid},
-        "localisation": {"theta": {"weight": [0.3, 0.3], "occlusion": [0.2, 0.2]}, "between_frames": 0.0},
+        "localisation": {"theta": {"weight": [0.3, 0.3], "occlusion": [0.2, 0.2]}, "length": [2, 2],
+                         "chosen": ["left_out", "left_out"], "between_frames": 0.0},
         "separation": [[-3.0, 1.0, 0], [2.5, -1.0, 1], [2.0, -1.5, 1]],
     }  # fmt: skip
     return {"annotated": tables}
@@ -92,12 +94,12 @@ def explanations() -> dict[str, object]:
         return {"frame_weight": weight, "node_weight": [[0.9, w, 0.0] for w in weight], "edge_weight": edges}
 
     def question(action: int, probability: float, shown: bool) -> dict[str, object]:
-        both = {"weight": [0.2, 1.0, 0.8, 0.1], "occlusion": [0.0, 1.0, 0.0, 0.0]}
+        both = {"weight": [0.2, 1.0, 0.8, 0.1], "occlusion": [0.0, 1.0, 0.0, 0.0], "left_out": [0.0, 1.0, 0.5, 0.0]}
         return {
             "action": action, "shown": shown, "probability": probability, "no_action": 0.1,
             "intervals": [[0.1, 0.25]] if shown else [], "true": [0, int(shown), int(shown), 0], "curves": both,
-            "frames": {"weight": [0, 1, 1, 0], "occlusion": [0, 1, 0, 0]},
-            "iou": {"weight": 1.0, "occlusion": 0.5} if shown else {"weight": None, "occlusion": None},
+            "frames": {"weight": [0, 1, 1, 0], "occlusion": [0, 1, 0, 0], "left_out": [0, 1, 1, 0]},
+            "iou": dict.fromkeys(both) | ({"weight": 1.0, "occlusion": 0.5, "left_out": 1.0} if shown else {}),
             "occlusion": [0.0, 2.0, -1.0, 0.0], "specified": branch(0.2), "unspecified": branch(0.0),
         }  # fmt: skip
 
@@ -107,13 +109,13 @@ def explanations() -> dict[str, object]:
             "mask": [[1, int(t < 3), 0] for t in range(FRAMES)],
             "box": [[[0.1, 0.1, 0.5, 0.9], [0.5, 0.4, 0.8, 0.6], [0, 0, 0, 0]]] * FRAMES,
             "relation": [[0, 1, 0], [3, 1, 0]], "prompt_free": [[0, 0.875], [1, 0.25]], "queried": [[0, 0.75]],
-            "found": {"weight": 1.0, "occlusion": 0.5},
+            "found": {"weight": 1.0, "occlusion": 0.5, "left_out": 1.0},
             "questions": [question(0, 0.93, 0 in labels), question(1, 0.04, 1 in labels)],
         }  # fmt: skip
 
     return {
         "graphs": "annotated", "actions": ACTIONS, "objects": OBJECTS, "relations": ["holding"],
-        "theta": {"weight": 0.3, "occlusion": 0.2}, "chosen": True,
+        "theta": {"weight": 0.3, "occlusion": 0.2}, "length": 2, "chosen": True,
         "edges": [[0, 1], [1, 0], [0, 2], [2, 0]], "videos": [video("v0", [0]), video("v1", [0, 1]), video("v2", [])],
     }  # fmt: skip
 

@@ -30,8 +30,8 @@ seeds: [0]
 theatre: {videos: 64}
 scene_graphs: {frames: 8}
 ablations: [simple_prompt]
-proda_pretrain: {dim: 16, feedforward: 32, adapter: 16, layers: 1, frames: 6, per_video: 8, batch: 8, epochs: 1}
-proda_posttrain: {per_video: 8, epochs: 1}
+proda_pretrain: {dim: 16, feedforward: 32, adapter: 16, layers: 1, frames: 6, batch: 8, encoder_epochs: 2, epochs: 1}
+proda_posttrain: {batch: 8, epochs: 1}
 """
 
 COURT = """

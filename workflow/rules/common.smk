@@ -21,9 +21,15 @@ NEEDS = {
     "dance": ["keyframes", "pose", "embeddings", "backbone"],
     "proda": [f"scene_graphs/{graphs}" for graphs in config.get("graphs", {})],
     "pairs": ["pairs"],
+    "aqa": ["clip_features"],
 }
 # What people read of each model.
-PAGES = {"dance": ["metrics.json", "report.html"], "proda": ["metrics.json", "report.html"], "pairs": ["metrics.json"]}
+PAGES = {
+    "dance": ["metrics.json", "report.html"],
+    "proda": ["metrics.json", "report.html"],
+    "pairs": ["metrics.json"],
+    "aqa": ["metrics.json", "report.html"],
+}
 SLOW = [stage for model in config["models"] for stage in NEEDS[model]]
 GRAPHS = list(config.get("graphs", {}))  # kinds of scene graphs; the first is what ablations are trained on
 SEEDS = config["seeds"]
@@ -36,6 +42,7 @@ wildcard_constraints:
     seed=r"\d+",
     graphs=r"oracle|predicted",
     variant=r"\w+",
+    task=r"[\w-]+",
 
 
 def path(name):
@@ -134,3 +141,17 @@ def networks(stage):
         return expand(files, variant=["full", "encoder", *more], seed=SEEDS)
 
     return known
+
+
+def trained_encoder(wildcards):
+    """The encoder trained alone that a variant of ProDA starts from; none where the config does not ask for it, or the
+    variant has nothing to take from it."""
+    alone = wildcards.variant in ("encoder", "blind") or not config.get("proda_pretrain", {}).get("encoder_epochs")
+    return [] if alone else path(f"proda/{wildcards.graphs}/encoder/pretrained-{wildcards.seed}.pt")
+
+
+def judges(wildcards):
+    """AQA's networks of all tasks and variants, once the manifest is there."""
+    checkpoints.manifest.get()
+    files = path("aqa/{task}/{variant}/model-{seed}.pt")
+    return expand(files, task=config["tasks"], variant=["full", *config["ablations"]], seed=SEEDS)

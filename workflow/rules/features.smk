@@ -99,6 +99,31 @@ rule backbone:
         " {params.options} > {log} 2>&1"
 
 
+# Features of the consecutive clips of long videos.
+rule clip_features:
+    input:
+        manifest=videos,
+        weights=weights("backbone"),
+    output:
+        ensure(artifact("clip_features"), non_empty=True),
+    log:
+        path("logs/clip_features/{shard}.log"),
+    benchmark:
+        path("benchmarks/clip_features/{shard}.tsv")
+    conda:
+        "../../envs/encoders.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=720,
+    params:
+        encoder=encoder("backbone"),
+        options=options("clip_features", "decoder", "workers"),
+        digest=digest("clip_features", "backbone"),
+    shell:
+        "python -m pipeline clip_features --manifest {input.manifest} --out {output} --encoder {params.encoder}"
+        " {params.options} > {log} 2>&1"
+
+
 # Scene graphs with features: who and what is where, from annotations (`oracle`) or a detector (`predicted`).
 rule scene_graphs:
     input:

@@ -29,6 +29,7 @@ rule proda_pretrain:
         manifest=videos,
         graphs=shards("scene_graphs/{graphs}"),
         failures=path("failures.tsv"),
+        encoder=trained_encoder,
     output:
         path("proda/{graphs}/{variant}/pretrained-{seed}.pt"),
     log:
@@ -41,11 +42,12 @@ rule proda_pretrain:
         mem_mb=8000,
         runtime=720,
     params:
+        encoder=lambda wildcards, input: f"--encoder {input.encoder}" if input.encoder else "",
         options=options("proda_pretrain", "protocol"),
         digest=digest("proda_pretrain"),
     shell:
         "python -m pipeline proda_pretrain --graphs {input.graphs} --manifest {input.manifest} --out {output}"
-        " --seed {wildcards.seed} --variant {wildcards.variant} {params.options} > {log} 2>&1"
+        " --seed {wildcards.seed} --variant {wildcards.variant} {params.encoder} {params.options} > {log} 2>&1"
 
 
 # Stage 2: the classifiers.

@@ -2,7 +2,11 @@
 
 
 # Beside the videos and their list, what is known to be true of each act.
-TRUTHS = {"actions": ["annotations.h5"], "home": ["graphs.h5", "intervals.csv"]}
+TRUTHS = {
+    "actions": ["annotations.h5"],
+    "home": ["graphs.h5", "intervals.csv"],
+    "routines": ["elements.h5", "scores.csv"],
+}
 
 
 # Videos of an act, with the list of their labels and the truth about them.

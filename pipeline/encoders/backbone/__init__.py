@@ -6,6 +6,7 @@ Axes: B clip, T frame, H W pixel, N frame of any clip, D feature.
 from collections.abc import Callable
 from typing import Protocol
 
+import cv2
 import numpy as np
 
 
@@ -16,7 +17,8 @@ class Backbone(Protocol):
         identity: id and digest of the weights.
         dim: D.
         frames: T, the frames that it wants of a clip; image models take any number and average.
-        needs_frames: False where the features were made elsewhere; `encode` then takes ids of videos.
+        needs_frames: False where the features were made elsewhere; `encode` then takes ids of videos, and
+            `rows(video_id) -> (T,D)` gives those of the clips of one.
     """
 
     identity: str
@@ -37,3 +39,11 @@ def mean_over_frames(clips: list[np.ndarray], features: Callable[[np.ndarray], n
         return np.concatenate(rows).mean(0, dtype=np.float32)
 
     return np.stack([mean(clip) for clip in clips])
+
+
+def with_short_side(frame: np.ndarray, pixels: int) -> np.ndarray:
+    """(H,W,3) uint8 at another size, its aspect ratio kept, bilinear as the publishers of video networks do it."""
+    height, width = frame.shape[:2]
+    scale = pixels / min(height, width)
+    size = round(width * scale), round(height * scale)  # as OpenCV wants it
+    return frame if size == (width, height) else cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR)

@@ -8,14 +8,12 @@ from pipeline.errors import ChoreoError, VideoError
 
 
 class Imported:
-    """Reads (D,) or (T,D) arrays; several rows, of as many clips of the video, are averaged.
+    """Reads (D,) or (T,D) arrays: T rows of as many clips of the video, or one of the whole.
 
     Args:
         pattern: path of the files, with {video_id} where the id of the video stands.
         source: what made them, for the provenance ("InternVideo2-1B"); the pattern unless told.
-
-    Attributes:
-        dim: D; 0 until the first file is read.
+        dim: D that every file must have; 0 takes that of the first one that is read.
 
     Raises:
         ChoreoError: the pattern has no {video_id}.
@@ -24,20 +22,21 @@ class Imported:
     needs_frames = False
     frames = 0
 
-    def __init__(self, pattern: str, source: str = "") -> None:
+    def __init__(self, pattern: str, source: str = "", dim: int = 0) -> None:
         if "{video_id}" not in pattern:
             raise ChoreoError(f"'{pattern}' names one file for all videos", "", "write {video_id} where the id stands")
-        self.pattern, self.identity, self.dim = pattern, f"import:{source or pattern}", 0
+        self.pattern, self.identity, self.dim = pattern, f"import:{source or pattern}", dim
 
     def encode(self, clips: list[str]) -> np.ndarray:
-        """B ids of videos -> (B,D) float32.
+        """B ids of videos -> (B,D) float32, the means of their rows; raises as `rows` does."""
+        return np.stack([self.rows(video_id).mean(0, dtype=np.float32) for video_id in clips])
+
+    def rows(self, video_id: str) -> np.ndarray:
+        """Id of a video -> (T,D) float32, a row a clip.
 
         Raises:
-            VideoError: a file is missing, cannot be read, has another D than the first, or a value is no number.
+            VideoError: the file is missing, cannot be read, has another D, no row, or a value that is no number.
         """
-        return np.stack([self._read(video_id) for video_id in clips])
-
-    def _read(self, video_id: str) -> np.ndarray:
         path = Path(self.pattern.replace("{video_id}", video_id))
         try:
             rows = np.atleast_2d(np.load(path, allow_pickle=False)).astype(np.float32)  # (T,D)
@@ -55,4 +54,4 @@ class Imported:
                 "make them again",
             )
         self.dim = rows.shape[1]
-        return rows.mean(0, dtype=np.float32)
+        return rows

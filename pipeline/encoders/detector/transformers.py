@@ -44,11 +44,11 @@ class Transformers:
         for i in range(0, len(frames), self.batch):
             part = list(frames[i : i + self.batch])
             inputs = self.processor(images=part, return_tensors="pt").to(self.device)
-            sizes = [frames.shape[1:3]] * len(part)
+            sizes, limits = [frames.shape[1:3]] * len(part), np.float32((*frames.shape[2:0:-1],) * 2)
             results = self.processor.post_process_object_detection(self.model(**inputs), self.score, sizes)
             for result in results:
                 surest = result["scores"].argsort(descending=True, stable=True)
-                boxes = result["boxes"][surest].cpu().numpy().clip(0, (*frames.shape[2:0:-1],) * 2)
+                boxes = result["boxes"][surest].cpu().numpy().clip(0, limits)
                 scores, kinds = result["scores"][surest].cpu().numpy(), result["labels"][surest].cpu().numpy()
                 found.append(Detections(boxes, scores, kinds))
         return found

@@ -6,9 +6,11 @@ NAME/*.json         OpenPose, a file for each frame: people[].pose_keypoints_2d.
 NAME.json           a list of frames, each a list of people {keypoints, scores or keypoint_scores}: the results of
                     ViTPose in transformers. Also MMPose's predictions: each frame {instances: people}, as they are
                     or under instance_info.
+NAME.mat            the labels of Penn Action: x, y and visibility, (T,13) each.
 
-The skeleton is told by the number of joints: 17 COCO, 18 and 25 OpenPose, 33 BlazePose. A joint that a file gives as
-NaN, or at (0, 0) without confidence, was not found: it is NaN with confidence 0. A person without any joint is nobody.
+The skeleton is told by the number of joints: 13 Penn Action, 15 J-HMDB, 17 COCO, 18 and 25 OpenPose, 33 BlazePose. A
+joint that a file gives as NaN, or at (0, 0) without confidence, was not found, and one that its skeleton lacks is not
+there: both are NaN with confidence 0. A person without any joint is nobody.
 """
 
 import json
@@ -19,21 +21,17 @@ from typing import Any
 
 import numpy as np
 
+from pipeline import matlab
 from pipeline.digest import file_digest
 from pipeline.encoders.pose import Clip, Poses
+from pipeline.encoders.pose.joints import SKELETONS, to_coco, told
 from pipeline.encoders.pose.tracking import choose
 from pipeline.errors import ChoreoError, VideoError
 from pipeline.video import probe
 
-# Index of each COCO-17 joint in another skeleton.
-SKELETONS = {
-    "coco17": tuple(range(17)),
-    "openpose18": (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10),
-    "openpose25": (0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11),
-    "blazepose33": (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28),
-}
-
 COLUMNS = {2: None, 3: 2, 4: 3, 5: 3}  # columns of a joint -> the one that holds its confidence
+
+HIDDEN = 0.5  # confidence of a joint that people marked although something hides it
 
 Frame = np.ndarray  # everybody in one frame: (P,J,3), x y confidence, NaN where missing
 
@@ -43,7 +41,8 @@ class Imported:
 
     Args:
         path: pattern of the files: `poses/{video_id}.npy`; without {video_id}, one .npz that holds every video.
-        skeleton: coco17, openpose18, openpose25 or blazepose33; told from the number of joints when empty.
+        skeleton: coco17, openpose18, openpose25, blazepose33, penn13 or jhmdb15; told from the number of joints when
+            empty.
         normalised: coordinates are shares of the frame's width and height, not pixels.
         tracking: iou or largest: how to choose where a frame holds several people.
     """
@@ -89,24 +88,24 @@ class Imported:
             )
         return [frames[min(clip.start + t, len(frames) - 1)] for t in range(clip.length)]
 
-    def _skeleton(self, frame: Frame, video_id: str) -> tuple[int, ...]:
-        if self.skeleton:
-            return SKELETONS[self.skeleton]
-        sizes = {int(name[-2:]): skeleton for name, skeleton in SKELETONS.items()}
-        if len(frame) and frame.shape[1] not in sizes:
+    def _skeleton(self, frame: Frame, video_id: str) -> str:
+        if not len(frame):
+            return "coco17"
+        skeleton = self.skeleton or told(frame.shape[1])
+        if not skeleton or frame.shape[1] < len(SKELETONS[skeleton]):
             raise VideoError(
                 f"video {video_id!r}: its poses have {frame.shape[1]} joints",
-                "they were made by a tool that is not known here",
+                f"they are no {skeleton}" if skeleton else "they were made by a tool that is not known here",
                 f"convert them to one of: {', '.join(SKELETONS)}",
             )
-        return sizes[frame.shape[1]] if len(frame) else SKELETONS["coco17"]
+        return skeleton
 
 
-def _coco(frame: Frame, skeleton: tuple[int, ...]) -> Frame:
+def _coco(frame: Frame, skeleton: str) -> Frame:
     """(P,J,3) of any skeleton -> (P,17,3); confidence within 0-1, and 0 for a joint that was not found."""
     if not len(frame):
-        return np.zeros((0, len(skeleton), 3))
-    people = frame[:, list(skeleton)].astype(float)
+        return np.zeros((0, len(SKELETONS["coco17"]), 3))
+    people = to_coco(frame.astype(float), skeleton)
     lost = ~np.isfinite(people).all(axis=-1) | (people == 0).all(axis=-1)
     people[..., 2] = people[..., 2].clip(0, 1)
     people[lost] = np.nan, np.nan, 0
@@ -135,7 +134,11 @@ def _read(pattern: str, video_id: str) -> tuple[Frame, ...]:
             return tuple(_openpose(file) for file in sorted(path.glob("*.json"), key=_frame_number))
         if path.suffix == ".json":
             return tuple(_instances(json.loads(path.read_text())))
+        if path.suffix == ".mat":
+            return tuple(_marked(path)[:, None])
         return tuple(_columns(_array(path, video_id))[:, None])
+    except ChoreoError as error:
+        raise VideoError(f"video {video_id!r}: {error.what}", error.cause, error.mend) from error
     except (ValueError, KeyError, TypeError, IndexError, EOFError, OSError) as error:
         raise VideoError(
             f"video {video_id!r}: {path} holds no poses that can be read ({error})",
@@ -164,6 +167,17 @@ def _columns(joints: np.ndarray) -> np.ndarray:
     column = COLUMNS[joints.shape[2]]
     confidence = np.ones(joints.shape[:2]) if column is None else joints[..., column]
     return np.concatenate([joints[..., :2], confidence[..., None]], axis=2)
+
+
+def _marked(path: Path) -> np.ndarray:
+    """Joints (T,13,3) that people marked for Penn Action, whose pixels count from 1; those at (1, 1) they did not mark.
+
+    The publisher scaled some videos after they were marked, so that the (1, 1) of theirs is less.
+    """
+    x, y, visible = (v.astype(float) for v in matlab.load(path, "x", "y", "visibility").values())
+    joints = np.stack([x - 1, y - 1, np.where(visible > 0, 1.0, HIDDEN)], axis=-1)
+    joints[(visible == 0) & (x <= 1) & (y <= 1)] = np.nan
+    return joints
 
 
 def _frame_number(file: Path) -> int:

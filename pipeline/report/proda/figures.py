@@ -39,8 +39,13 @@ PROTOCOLS = {  # figure -> title, meaning, and the figure of what its prompt alo
 }
 
 TIME = {  # figure -> title and meaning
-    "localisation/recall@0.5": ("By frame weights", "frames whose weight exceeds a threshold that was chosen on val"),
-    "localisation/by_occlusion/recall@0.5": ("By occlusion", "frames without which the action's score falls"),
+    "localisation/recall@0.5": ("As found best on val", "whichever of the three ways below finds most on val"),
+    "localisation/left_out/recall@0.5": (
+        "By what is left out",
+        "the stretch without which the unasked score falls most",
+    ),
+    "localisation/by_weight/recall@0.5": ("By frame weights", "frames whose weight exceeds a threshold chosen on val"),
+    "localisation/by_occlusion/recall@0.5": ("By occlusion", "frames without which the readout's score falls"),
     "localisation/middle_half/recall@0.5": ("The middle half", "a guess that looks at nothing"),
     "localisation/all_frames/recall@0.5": ("All frames", "another guess that looks at nothing"),
 }

@@ -23,7 +23,7 @@ Explained = Mapping[str, Any]  # explanations.json; see pipeline.proda.explanati
 YES = 0.5  # the probability from which an answer is yes
 KEPT = 0.5  # of the largest weight: from here on a node counts as kept
 CLOSE = 240  # px, height of the frame that is looked at closely
-CURVES = {"weight": "by weight", "occlusion": "by occlusion"}
+CURVES = {"left_out": "by what is left out", "weight": "by weight", "occlusion": "by occlusion"}
 BRANCHES = {"specified": "Asked for", "unspecified": "All other actions"}
 
 
@@ -138,15 +138,19 @@ def _close(manifest: Manifest, video_id: str, frame: int) -> thumbnails.Thumbnai
 
 
 def _when(q: Mapping[str, Any], time: NDArray) -> list[dict[str, Any]]:
-    """Strips of frames: truth, and for both ways of finding it a curve with the frames above the threshold."""
+    """Strips of frames: truth, and for each way of finding it a curve with the frames that are found."""
     lanes = []
     if q["intervals"]:
         lanes.append(_lane("when it happens", drawings.spans(q["intervals"], time, "When it happens"), "truth"))
-    titles = {"weight": "weight of frames", "occlusion": "loss without the frame"}
+    titles = {
+        "left_out": "loss when it is not shown",
+        "weight": "weight of frames",
+        "occlusion": "loss in the readout",
+    }
     for key, how in CURVES.items():
         strip = drawings.heat(q["curves"][key], time, f"{titles[key]}, over its largest".capitalize())
         found = drawings.runs(np.array(q["frames"][key], dtype=bool), time)
-        lanes.append(_lane(titles[key], strip, "gap" if key == "occlusion" else "first"))
+        lanes.append(_lane(titles[key], strip, "first" if key == "left_out" else "gap"))
         lanes.append(_lane("found", drawings.spans(found, time, f"When it is found {how}", look="found")))
     weight = np.array(q["unspecified"]["frame_weight"])
     strip = drawings.heat(weight, time, "Weight of frames for all other actions", look="others")

@@ -54,6 +54,15 @@ def timm_image(folder: Path) -> dict:
     return {"name": "timm", "model": "test_vit", "checkpoint": str(path), "frames": 4}
 
 
+def i3d(folder: Path) -> dict:
+    from pipeline.encoders.backbone.i3d import Network
+
+    torch.manual_seed(0)
+    path = folder / "i3d.pt"
+    torch.save(Network(classes=5).state_dict(), path)
+    return {"name": "i3d", "model": str(path), "classes": 5, "frames": 4}
+
+
 def onnx_pictures(folder: Path) -> dict:
     return {"name": "onnx", "model": str(picture_graph(folder / "pictures.onnx")), "frames": 4}
 
@@ -62,7 +71,7 @@ def onnx_clips(folder: Path) -> dict:
     return {"name": "onnx", "model": str(clip_graph(folder / "clips.onnx", frames=4))}
 
 
-BACKBONES = [videomae, torchvision_video, torchvision_image, timm_image, onnx_pictures, onnx_clips]
+BACKBONES = [videomae, torchvision_video, torchvision_image, timm_image, i3d, onnx_pictures, onnx_clips]
 
 
 @pytest.fixture(scope="module", params=BACKBONES, ids=lambda make: make.__name__)
@@ -161,6 +170,22 @@ def test_torchvision_gives_its_own_last_layer_what_it_wants(make, tmp_path):
         logits = whole(transform(frames)[None] if video else transform(frames)).mean(0)
         found = linear(torch.from_numpy(encoders.load("backbone", spec).encode([clip])))[0]
     np.testing.assert_allclose(found, logits, rtol=1e-3, atol=1e-4)
+
+
+def test_video_swin_sees_what_its_publishers_show_it():
+    """Short side 256, the middle 224 x 224, 32 frames, mean and deviation of ImageNet."""
+    from pipeline.encoders.backbone.torchvision import TorchVision
+
+    encoder = TorchVision("swin3d_b", weights=None)
+    assert (encoder.dim, encoder.frames) == (1024, 32)
+    clip = a_clip(frames=2, height=300, width=512)
+    half = torch.from_numpy(clip).permute(0, 3, 1, 2)
+    found = encoder.transform(half)  # (3,T,224,224)
+    large = torch.nn.functional.interpolate(half.float(), size=(256, 436), mode="bilinear")[:, :, 16:240, 106:330]
+    mean, deviation = (torch.tensor(v)[:, None, None] for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    expected = ((large / 255 - mean) / deviation).transpose(0, 1)
+    assert found.shape == (3, 2, 224, 224)
+    np.testing.assert_allclose(found, expected, atol=1.01 / 255 / 0.224)  # a grey level
 
 
 WIDTHS = {
@@ -303,3 +328,21 @@ def test_a_bad_file_of_features_is_the_failure_of_one_video(content, tmp_path):
     encoder.encode(["good"])
     with pytest.raises(VideoError, match="'bad'"):
         encoder.encode(["bad"])
+
+
+def test_the_rows_of_an_imported_file_are_those_of_its_clips(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(3, 5))
+    np.save(tmp_path / "a.npy", rows)
+    np.save(tmp_path / "b.npy", rows[0])
+    encoder = encoders.load("backbone", {"name": "import", "pattern": f"{tmp_path}/{{video_id}}.npy"})
+    np.testing.assert_array_equal(encoder.rows("a"), rows.astype(np.float32))
+    assert encoder.rows("b").shape == (1, 5) and encoder.rows("b").dtype == np.float32
+
+
+def test_when_the_width_is_said_the_first_file_must_have_it_too(tmp_path):
+    np.save(tmp_path / "odd.npy", np.ones((3, 4)))
+    np.save(tmp_path / "right.npy", np.ones((3, 5)))
+    encoder = encoders.load("backbone", {"name": "import", "pattern": f"{tmp_path}/{{video_id}}.npy", "dim": 5})
+    with pytest.raises(VideoError, match=r"'odd' .* of shape \(3, 4\), are not \(T,5\)"):
+        encoder.rows("odd")
+    assert encoder.rows("right").shape == (3, 5)
