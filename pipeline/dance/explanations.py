@@ -9,7 +9,6 @@ Axes: B video, M concept, C class.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations, zip_longest
@@ -18,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline import plain
 from pipeline.artifacts import Artifact
 from pipeline.concepts.motion import whole
 from pipeline.manifest import Manifest
-from pipeline.writing import replacing
 
 # Explaining ------------------------------------------------------------------------------------------------------
 
@@ -192,8 +191,7 @@ def dance_explain(
             "edits": _edits(explained, edit, edits),
         }
     out.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(out) as file:
-        file.write(json.dumps(_rounded(result), allow_nan=False, separators=(",", ":")) + "\n")
+    plain.write(out, result)
 
 
 class _Explained:
@@ -304,16 +302,3 @@ def _edits(explained: _Explained, value: float, count: int) -> list[dict[str, ob
         }
         result.append({"class": c, "concept": m, "value": value, **outcome})
     return result
-
-
-def _rounded(value: object) -> object:
-    """Plain JSON values, floats with four digits after the point; NaN, which JSON has no word for, is null."""
-    if isinstance(value, dict):
-        return {key: _rounded(v) for key, v in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [_rounded(v) for v in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float):
-        return None if np.isnan(value) else round(value, 4)
-    return value

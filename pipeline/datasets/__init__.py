@@ -91,8 +91,8 @@ def listed(dataset: dict) -> list[Video]:
 
 def lists(dataset: dict) -> list[Path]:
     """The publisher's lists that the rows come from, whether they are there or not."""
-    named = getattr(adapter(dataset), "lists", None)
-    return named(**options(dataset)) if named else []
+    own = getattr(adapter(dataset), "lists", None)
+    return own(**options(dataset)) if own else []
 
 
 def module(dataset: dict) -> str:

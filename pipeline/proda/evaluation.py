@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import metrics
+from pipeline import metrics, plain
 from pipeline.errors import ChoreoError
 from pipeline.metrics import figure
-from pipeline.proda import plain
 from pipeline.proda.localisation import GRID, IOUS, THETAS
 from pipeline.proda.measuring import CONTROL
 from pipeline.proda.variants import TABLES, VARIANTS

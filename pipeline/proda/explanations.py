@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline import plain
 from pipeline.artifacts import Artifact
-from pipeline.proda import asking, localisation, measuring, plain
+from pipeline.proda import asking, localisation, measuring
 from pipeline.proda.asking import Questions
 from pipeline.proda.data import Data, Videos, load
 from pipeline.proda.localisation import Intervals

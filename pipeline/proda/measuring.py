@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline import plain
 from pipeline.artifacts import Artifact
 from pipeline.errors import ChoreoError
-from pipeline.proda import asking, localisation, plain, separation, trained
+from pipeline.proda import asking, localisation, separation, trained
 from pipeline.proda.asking import Questions
 from pipeline.proda.data import Videos, load
 from pipeline.proda.localisation import Intervals

@@ -7,6 +7,7 @@ ELEMENTS = [config["elements"]] if "elements" in config else []  # the truth, wh
 # What judges gave, from the data set's own files.
 rule scores:
     input:
+        datasets.lists(config["dataset"]),
         [value for key, value in config["dataset"].items() if key == "scores"],
     output:
         path("aqa/scores.csv"),
