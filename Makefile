@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
 
-.PHONY: demo more test real check format setup setup-dev clean
+.PHONY: demo more test test-mmpose real check format setup setup-dev clean
 
 demo: setup
 	$(BIN)/snakemake --cores $(CORES)
@@ -26,6 +26,11 @@ more: setup
 
 test: setup-dev
 	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The pose encoders of OpenMMLab, which need packages and versions of their own.
+test-mmpose: .venv-mmpose/.ready
+	OMP_NUM_THREADS=1 .venv-mmpose/bin/python -m pytest tests/encoders/pose/test_mmpose.py \
+	    tests/encoders/pose/test_rtmlib.py tests/encoders/test_contracts.py
 
 # Seven tennis strokes on real clips: the block split, then five folds. Needs the data that tests/real/README.md names.
 real: setup-dev
@@ -60,6 +65,12 @@ $(VENV)/.ready: requirements.txt | $(BIN)/uv
 $(VENV)/.ready-dev: requirements.txt requirements-dev.txt | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
 	@touch $@ $(VENV)/.ready
+
+.venv-mmpose/.ready: requirements-mmpose.txt requirements-mmpose-packages.txt | $(BIN)/uv
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-mmpose
+	$(BIN)/uv pip install --quiet --python .venv-mmpose/bin/python -r requirements-mmpose.txt
+	$(BIN)/uv pip install --quiet --python .venv-mmpose/bin/python --no-deps -r requirements-mmpose-packages.txt
+	@touch $@
 
 $(BIN)/uv:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed, this is " + sys.version)'

@@ -17,10 +17,16 @@ def pins(lines: list[str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("path", ENVS, ids=lambda p: p.stem)
 def test_an_environment_pins_what_the_requirements_pin(path):
-    required = pins((ROOT / "requirements.txt").read_text().splitlines())
+    own = ROOT / f"requirements-{path.stem}.txt"
+    required = pins((own if own.is_file() else ROOT / "requirements.txt").read_text().splitlines())
     listed = yaml.safe_load(path.read_text())["dependencies"]
     wanted = pins(next(entry["pip"] for entry in listed if isinstance(entry, dict)))
     assert wanted and wanted == {name: required.get(name) for name in wanted}
+
+
+def test_the_second_step_of_an_environment_pins_what_its_requirements_pin():
+    script = (ROOT / "envs/mmpose.post-deploy.sh").read_text().replace("\\", " ").split()
+    assert pins(script) == pins((ROOT / "requirements-mmpose-packages.txt").read_text().splitlines())
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "workflow/rules").glob("*.smk")), ids=lambda p: p.stem)

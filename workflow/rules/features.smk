@@ -23,6 +23,10 @@ rule keyframes:
         "python -m pipeline keyframes --manifest {input.manifest} --out {output} {params.options} > {log} 2>&1"
 
 
+# Two pose encoders need packages of their own: from conda, or from the environment that `make test-mmpose` makes.
+OPENMMLAB = encoders.parse(config["encoders"].get("pose", ""))[0] in ("mmpose", "rtmlib")
+
+
 # Poses of the person in every key clip (COCO-17).
 rule pose:
     input:
@@ -36,16 +40,17 @@ rule pose:
     benchmark:
         path("benchmarks/pose/{shard}.tsv")
     conda:
-        "../../envs/encoders.yaml"
+        "../../envs/mmpose.yaml" if OPENMMLAB else "../../envs/encoders.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=720,
     params:
         encoder=encoder("pose"),
         options=options("pose", "decoder", "workers"),
+        python=".venv-mmpose/bin/python" if OPENMMLAB and Path(".venv-mmpose/.ready").exists() else "python",
         digest=digest("pose", "pose"),
     shell:
-        "python -m pipeline pose --manifest {input.manifest} --keyframes {input.keyframes} --out {output}"
+        "{params.python} -m pipeline pose --manifest {input.manifest} --keyframes {input.keyframes} --out {output}"
         " --encoder {params.encoder} {params.options} > {log} 2>&1"
 
 

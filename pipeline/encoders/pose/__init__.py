@@ -47,7 +47,7 @@ class Poses:
     """One person in each frame of a clip.
 
     Attributes:
-        joints: (L,17,2) float32, x and y in pixels; NaN where nobody was found (in imported files also a single joint).
+        joints: (L,17,2) float32, x and y in pixels; NaN where nobody was found, or a joint was not.
         confidence: (L,17) float32 in 0-1; 0 where nobody was found.
         box: (L,4) float32, x0 y0 x1 y1 in pixels; NaN where nobody was found.
     """
