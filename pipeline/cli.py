@@ -75,6 +75,7 @@ TOOLS = {
     "validate": "tools:validate",
     "inspect": "tools:inspect",
     "table": "tools:table",
+    "doctor": "doctor:doctor",
     "proda_ask": "proda.predictions:proda_ask",
     "docs": "tools:docs",
     "schema": "config:schema",

@@ -20,6 +20,8 @@ Where the two differ, or leave a choice:
   with `redraw` as well it changes nothing. The published number is a standard deviation, the paper's a variance.
 - Padding. Published: zeros that take part. Here there is a mask, without which (None) all clips take part.
 - The order of clips is told by nothing but the backbone, unless `memory_position` is set (Table 4).
+- Nothing in either ties query k to clip k, although both speak of "each clip's" weight and score. `reach`, ours, does:
+  a query sees the clips around its own place in the video and no others.
 
 Example:
     >>> model = Aqa(Settings(features=1024))
@@ -60,6 +62,7 @@ class Settings:
     query_position: bool = True  # the queries' places, in the self-attention and the cross-attention (Table 4)
     memory_position: bool = False  # the clips' places, in the cross-attention (Table 4)
     skip: bool = True  # the self-attention's output, not its input, goes on past it
+    reach: float | None = None  # clips that a query sees on either side of its own place; None: all, as in the paper
     head: str = "weight_score"  # or single: one quality for the mean of the queries
 
     def __post_init__(self) -> None:
@@ -76,6 +79,8 @@ class Settings:
             raise ValueError(f"hidden is two widths of 1 or more, not {self.hidden}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is from 0 to below 1, not {self.dropout}")
+        if self.reach is not None and self.reach < 0.5:
+            raise ValueError(f"reach is 0.5 or more, so that there is a clip in it, not {self.reach}")
         if self.query_variance < 0:
             raise ValueError(f"query_variance is 0 or more, not {self.query_variance}")
 
@@ -136,19 +141,28 @@ class Attention(nn.Module):
         Args:
             query: (B,Q,D).
             key, value: (B,K,D).
-            mask: (B,K) bool, True where there is something to look at; None: everywhere.
+            mask: (B,K) or (B,Q,K) bool, True where there is something to look at; None: everywhere.
             videos: B; what is the same for all of them may come, and be computed, as one.
         """
         q, k, v = self._split(self.query(query)), self._split(self.key(key)), self._split(self.value(value))
         logits = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])  # (B,H,Q,K)
         if mask is not None:
-            logits = logits.masked_fill(~mask[:, None, None], -math.inf)
+            mask = mask[:, None] if mask.ndim == 2 else mask
+            logits = logits.masked_fill(~mask[:, None], -math.inf)
         attention = logits.softmax(dim=-1).expand(videos, -1, -1, -1)
         mixed = self.dropout(attention) @ v  # (B,H,Q,D/H)
         return self.project(mixed.transpose(1, 2).flatten(2)), attention.mean(dim=1)
 
     def _split(self, x: Tensor) -> Tensor:  # (B,K,D) -> (B,H,K,D/H)
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+def around(mask: Tensor, queries: int, reach: float) -> Tensor:
+    """The clips within `reach` of a query's place, the places evenly over each video: (B,T) bool -> (B,Q,T) bool."""
+    length = mask.sum(dim=1)[:, None]  # (B,1)
+    place = (torch.arange(queries, device=mask.device) + 0.5) / queries * length  # (B,Q), clips from the start
+    clip = torch.arange(mask.shape[1], device=mask.device) + 0.5
+    return ((clip - place[..., None]).abs() <= reach) & mask[:, None]
 
 
 class Layer(nn.Module):
@@ -225,6 +239,10 @@ class Aqa(nn.Module):
         settings, memory = self.settings, self.project(clips)  # (B,T,D)
         place = sinusoid(settings.queries, settings.width, memory) if settings.query_position else 0.0
         memory_place = sinusoid(memory.shape[1], settings.width, memory) if settings.memory_position else 0.0
+
+        if settings.reach is not None:
+            there = torch.ones(clips.shape[:2], dtype=torch.bool, device=clips.device) if mask is None else mask
+            mask = around(there, settings.queries, settings.reach)
 
         x, steps = self._first(memory), []
         for layer in self.layers:

@@ -288,6 +288,7 @@ def aqa_train(
     query_position: bool = True,
     memory_position: bool = False,
     skip: bool = True,
+    reach: float | None = None,
     head: str = "weight_score",
     clips: int = 68,
     crop: str = "train",
@@ -333,6 +334,7 @@ def aqa_train(
         query_position: add positions to the queries (Table 4).
         memory_position: add positions to the clips (Table 4).
         skip: carry the output of the self-attention across the cross-attention.
+        reach: clips that a query sees on either side of its own place; none: all, as in the paper.
         head: `weight_score` (Eq. 4) or `single`.
         clips: most clips of a video seen in training; a longer one is cut at a random place.
         crop: cut long videos in `train` only, or `always`, in test too, as published.

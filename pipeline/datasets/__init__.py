@@ -21,7 +21,8 @@ from pipeline.video import digest, probe
 # also says when actions take place has `intervals(**options) -> Iterable[Interval]`, of the same options; one that says
 # how well they were done has `scores(**options) -> Iterable[Score]`, and one that says of what an action is made
 # `attributes(**options) -> dict[id, dict[attribute, value]]`; one that reads lists of the publisher names them in
-# `lists(**options) -> list[Path]`.
+# `lists(**options) -> list[Path]`. EXPECTED, where it is there, holds the publisher's numbers by split and of classes;
+# the doctor compares them.
 ADAPTERS = {
     "kth": "pipeline.datasets.kth",
     "penn_action": "pipeline.datasets.penn_action",

@@ -25,6 +25,7 @@ from pipeline.manifest import Video
 
 LISTS = {"train": "Charades_v1_train.csv", "test": "Charades_v1_test.csv"}
 CLASSES = "Charades_v1_classes.txt"
+EXPECTED = {"train": 7985, "test": 1863, "classes": 157}
 
 # What ProDA's authors leave out of both splits: six videos by name, and those of too many labels.
 EXCLUDED = {"R4SJJ", "FC2SK", "C10FA", "X2LBW", "OZIJ7", "LKH9A"}

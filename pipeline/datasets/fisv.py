@@ -19,6 +19,7 @@ from pipeline.manifest import Video
 SCORES = ("TES", "PCS")  # total element score and program component score, points, both in RANGE
 RANGE = (0.0, 43.0)
 SPLITS = ("train", "test")
+EXPECTED = {"train": 400, "test": 100}
 NAMES = ("{split}.txt", "{split}_dataset.txt")
 MEND = (
     "take train_dataset.txt and test_dataset.txt from github.com/chmxu/MS_LSTM, or train.txt and test.txt with the"

@@ -18,6 +18,7 @@ from pipeline.errors import ChoreoError
 from pipeline.manifest import Video
 
 CLASSES, CLIPS, TRAIN = 500, 20, 16
+EXPECTED = {"train": 8000, "test": 2000, "classes": 500}
 MEND = "unpack haa500_v1_1.zip from www.cse.ust.hk/haa there; it holds the folder `video` with a folder a class"
 
 # DANCE's classes: a person's whole body makes them.

@@ -23,6 +23,7 @@ from pipeline.manifest import Video
 
 ANNOTATIONS = "anno_dict.pkl"
 SPLITS = {"train": "train_split3.pkl", "test": "test_split3.pkl"}
+EXPECTED = {"train": 150, "test": 50}
 SCORE = 1  # its place in a clip's annotation
 RANGE = (0.0, 100.0)
 MEND = (

@@ -22,6 +22,7 @@ from pipeline.manifest import Video
 
 ANNOTATIONS = "final_annotations_dict.pkl"
 SPLITS = {"train": "train_split_0.pkl", "test": "test_split_0.pkl"}
+EXPECTED = {"train": 1059, "test": 353}
 # Score -> range. A dive's score is its difficulty times the sum of three judges' marks of at most 10.
 SCORES = {"difficulty": (1.0, 5.0), "final_score": (0.0, 150.0)}
 # Attribute -> the publisher's key, and its values in words. The publisher does not say what the numbers stand for: the

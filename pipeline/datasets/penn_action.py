@@ -20,6 +20,7 @@ from pipeline.errors import ChoreoError
 from pipeline.manifest import Video
 
 SPLITS = {1: "train", -1: "test"}  # the publisher's `train`, and ours
+EXPECTED = {"train": 1258, "test": 1068, "classes": 15}
 MEND = (
     "unpack Penn_Action.tar.gz from dreamdragon.github.io/PennAction there; it holds the folders `frames` and `labels`"
 )

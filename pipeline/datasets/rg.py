@@ -22,6 +22,7 @@ APPARATUS = ("Ball", "Clubs", "Hoop", "Ribbon")
 SCORES = ("difficulty", "execution", "total")  # points, all in RANGE
 RANGE = (0.0, 25.0)
 SPLITS = ("train", "test")
+EXPECTED = {"train": 800, "test": 200, "classes": 4}
 MEND = (
     "take train.txt and test.txt from the folder `data` of github.com/qinghuannn/ACTION-NET, or with the features from"
     " the README of github.com/xuangch/CVPR22_GDLT"

@@ -21,6 +21,7 @@ from pipeline.errors import ChoreoError
 from pipeline.manifest import Video
 
 FOLDER, CLASSES, ATTRIBUTES = "ucfTrainTestlist", "classInd.txt", "class_attributes_UCF101.csv"
+EXPECTED = {"train": 9537, "test": 3783, "classes": 101}  # of split 1
 MEND = (
     "take UCF101.rar and UCF101TrainTestSplits-RecognitionTask.zip from www.crcv.ucf.edu/data/UCF101.php, and unpack"
     " both there, to the folders `UCF-101` and `ucfTrainTestlist`"

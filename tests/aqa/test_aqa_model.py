@@ -24,6 +24,7 @@ VARIANTS = {
     "projected": {"dim": 6},
     "one layer, one head": {"layers": 1, "heads": 1},
     "one query": {"queries": 1},
+    "reach": {"reach": 1.0},
 }
 
 
@@ -92,17 +93,21 @@ def place(k, dim):
     return torch.tensor([math.sin(a) if i % 2 == 0 else math.cos(a) for i, a in enumerate(angles)])
 
 
-def attend(module, queries, keys, values):
-    """Multi-head attention of one video: a list of outputs, and the mean over heads of where each query looks."""
+def attend(module, queries, keys, values, reach=None):
+    """Multi-head attention of one video: a list of outputs, and the mean over heads of where each query looks.
+
+    With a reach, query k of Q sees the keys whose middles lie within it of (k + 1/2) / Q of the whole.
+    """
     heads, width = module.heads, len(queries[0]) // module.heads
     outputs, looks = [], []
-    for query in queries:
-        mixed, look = [], 0
+    for k, query in enumerate(queries):
+        mixed, look, at = [], 0, (k + 0.5) / len(queries) * len(keys)
+        far = [reach is not None and abs(t + 0.5 - at) > reach for t in range(len(keys))]
         for h in range(heads):
             own = slice(h * width, (h + 1) * width)
             q = linear(module.query, query)[own]
             logits = [(q * linear(module.key, key)[own]).sum() / math.sqrt(width) for key in keys]
-            weights = softmax(logits)
+            weights = softmax([torch.tensor(-math.inf) if away else x for x, away in zip(logits, far)])
             mixed.append(sum(w * linear(module.value, value)[own] for w, value in zip(weights, values)))
             look = look + torch.stack(weights) / heads
         outputs.append(linear(module.project, torch.cat(mixed)))
@@ -133,7 +138,7 @@ def slow(model, clips):
         # published: x = SA + dropout(SA); the standard decoder: x = x + dropout(SA)
         x = [2 * a if settings.skip else v + a for v, a in zip(x, A_S)]
         placed = [norm(layer.cross_norm, v) + p for v, p in zip(x, at)]
-        A_C, cross_look = attend(layer.cross_attention, placed, keys, memory)
+        A_C, cross_look = attend(layer.cross_attention, placed, keys, memory, settings.reach)
         x = [v + a for v, a in zip(x, A_C)]
         x = [v + network(layer.feedforward, norm(layer.feedforward_norm, v)) for v in x]
         steps.append((A_S, A_C, look, cross_look, x))
@@ -285,6 +290,16 @@ def test_a_single_clip_is_all_that_any_query_looks_at():
         torch.testing.assert_close(attention, mask[:, None].expand(-1, 4, -1).double())
 
 
+def test_with_a_reach_each_query_looks_at_the_clips_around_its_own_place():
+    model, (clips, mask) = shaken(replace(SMALL, reach=1.0)), some_videos((8, 4, 1))
+    look = model(clips, mask).cross_attention[-1] > 0
+    assert torch.equal(look[0, 0], torch.arange(8) < 2)  # place 1: middles from 0 to 2
+    assert torch.equal(look[0, 3], torch.arange(8) >= 6)
+    assert torch.equal(look[1, 1], torch.arange(8) < 3)  # place 1.5 of 4: middles 0.5, 1.5, 2.5
+    assert torch.equal(look[2], (torch.arange(8) == 0).expand(4, -1))
+    assert (shaken(SMALL)(clips, mask).cross_attention[-1] > 0).equal(mask[:, None].expand(-1, 4, -1))
+
+
 def test_weights_and_attention_sum_to_1_and_the_sum_of_parts_is_the_score():
     for head in ("weight_score", "single"):
         output = shaken(replace(SMALL, head=head))(*some_videos())
@@ -404,6 +419,7 @@ def test_dropout_is_off_in_evaluation_and_on_in_training():
         ({"dropout": 1.0}, "dropout"),
         ({"query_variance": -1.0}, "query_variance"),
         ({"hidden": (5,)}, "hidden"),
+        ({"reach": 0.4}, "reach"),
     ],
 )
 def test_settings_that_make_no_model_say_why(change, said):
