@@ -11,18 +11,19 @@ demo: setup
 	$(BIN)/snakemake --cores $(CORES)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/home.yaml
 	$(BIN)/snakemake --cores $(CORES) --configfile config/court.yaml
+	$(BIN)/snakemake --cores $(CORES) --configfile config/routines.yaml
 	@echo
-	@echo "Reports:  results/theatre/dance/report.html and results/home/proda/report.html (open them in a browser)"
-	@echo "Figures:  results/{theatre,home,court}/*/metrics.json"
+	@echo "Reports:  results/theatre/dance/report.html, results/home/proda/report.html, results/routines/aqa/report.html"
+	@echo "Figures:  results/{theatre,home,court,routines}/*/metrics.json"
 	@echo "Videos:   results/theatre/stage"
 	@echo
-	@for run in theatre home court; do $(BIN)/python -m pipeline table results/$$run && echo; done
+	@for run in theatre home court routines; do $(BIN)/python -m pipeline table results/$$run && echo; done
 
-# ProDA with more time, and the paper's ablations: about an hour on two cores.
+# ProDA with more time and three seeds, and the papers' ablations: more than an hour on two cores.
 more: setup
-	$(BIN)/snakemake --cores $(CORES) --configfile config/home.yaml config/home_large.yaml
-	$(BIN)/snakemake --cores $(CORES) --configfile config/home.yaml config/home_ablations.yaml
-	@for run in home_large home; do $(BIN)/python -m pipeline table results/$$run && echo; done
+	$(BIN)/snakemake --cores $(CORES) --configfile config/home.yaml config/home_large.yaml config/home_ablations.yaml
+	$(BIN)/snakemake --cores $(CORES) --configfile config/routines.yaml config/routines_ablations.yaml
+	@for run in home_large routines; do $(BIN)/python -m pipeline table results/$$run && echo; done
 
 test: setup-dev
 	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
@@ -49,6 +50,7 @@ check: setup-dev
 	$(BIN)/snakemake --lint
 	$(BIN)/snakemake --lint --configfile config/home.yaml
 	$(BIN)/snakemake --lint --configfile config/court.yaml
+	$(BIN)/snakemake --lint --configfile config/routines.yaml
 
 format: setup-dev
 	$(BIN)/ruff check --fix .

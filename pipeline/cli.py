@@ -67,6 +67,7 @@ STAGES = {
     "train_pose": "theatre.encoders_pose:train_pose",
     "train_image_text": "theatre.encoders_image_text:train_image_text",
     "train_backbone": "theatre.encoders_backbone:train_backbone",
+    "train_clip": "theatre.encoders_clip:train_clip",
     "train_detector": "theatre.encoders_detector:train_detector",
 }
 

@@ -51,6 +51,9 @@ VARIANTS = {
     "variance_1": Variant("query variance 1 (row 2 of Table 5, row 3 of Table 3)", {"query_variance": 1.0}),
     "variance_3": Variant("query variance 3 (row 3 of Table 5)", {"query_variance": 3.0}),
     "single_score": Variant("one score in place of weights and scores (not in the paper)", {"head": "single"}),
+    "whole_reach": Variant(
+        "every query sees all clips, as in the paper; differs where a reach is set", {"reach": None}
+    ),
     "code_attention_loss": Variant(
         "attention loss as in the authors' code: KL(L_C || L_S), scaled maps, a sum (not in the paper)",
         {"direction": "cross_self", "scaled": True, "reduction": "sum"},
@@ -69,6 +72,7 @@ TABLES = {
     "query variance (Table 5)": ("variance_half", "variance_1", "variance_3", "full"),
     "attention loss": ("no_attention_loss", "code_attention_loss", "full"),
     "head": ("single_score", "full"),
+    "reach": ("whole_reach", "full"),
     "published": ("published", "full"),
 }
 

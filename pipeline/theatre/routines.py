@@ -34,7 +34,7 @@ from pipeline.theatre.stage import SWAPPED
 BASE = 5.0  # points that a programme is worth
 FEWEST, MOST = 8, 14  # elements
 TWICE = 2  # times that an element may occur
-SHORTEST, LONGEST = 3.0, 5.0  # s that an element takes
+SHORTEST, LONGEST = 3.4, 4.6  # s that an element takes
 MINUTE, MORE = 60.0, 8.0  # s that a routine takes at least, and at most beyond that
 BREATH = 5  # frames that are at least between two elements
 SPREAD = 0.6  # of the beta distribution of executions: rather good or bad than in between
@@ -170,7 +170,7 @@ def _performed(rng: np.random.Generator) -> tuple[tuple[Turn, ...], float]:
     lengths = np.rint(FPS * rng.uniform(SHORTEST, LONGEST, len(elements))).astype(int)
     pauses = len(elements) + 1
     spare = FPS * (MINUTE + rng.uniform(0, MORE)) - lengths.sum() - BREATH * pauses
-    between = BREATH + np.rint(rng.dirichlet(np.full(pauses, 3.0)) * max(spare, 0)).astype(int)
+    between = BREATH + np.ceil(rng.dirichlet(np.full(pauses, 3.0)) * max(spare, 0)).astype(int)
     executions = rng.beta(SPREAD, SPREAD, len(elements))
     turns, start = [], 0
     for place in range(pauses):

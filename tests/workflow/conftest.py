@@ -43,13 +43,22 @@ pairs_train: {part: 16, spatial: 16, feedforward: 32, larger: 90, epochs: 1, war
 """
 
 
+ROUTINES = """
+run: small_routines
+shards: 2
+seeds: [0]
+theatre: {videos: 48}
+aqa_train: {dim: 16, feedforward: 16, hidden: 16, epochs: 3}
+"""
+
+
 class Project:
     """A copy of the project in a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         shutil.copytree(ROOT, folder, ignore=LEFT_OUT, symlinks=True)
-        for name, text in {"small": SMALL, "home": HOME, "court": COURT}.items():
+        for name, text in {"small": SMALL, "home": HOME, "court": COURT, "routines": ROUTINES}.items():
             (folder / f"{name}.yaml").write_text(text)
 
     def snakemake(self, *arguments: str, config: str = "config.yaml small.yaml", check: bool = True) -> str:

@@ -94,6 +94,19 @@ def test_pairs_go_from_videos_to_figures(project):
     assert {"map", "map/baseline", "map/oracle", "map/prompt_only", "recall@20"} <= set(metrics["figures"])
 
 
+def test_scores_go_from_videos_to_the_report_and_an_ablation_trains_itself_alone(project):
+    routines = "config/routines.yaml routines.yaml"
+    project.snakemake(config=routines)
+    folder = project.folder / "results/small_routines/aqa"
+    figures = json.loads((folder / "metrics.json").read_text())["figures"]
+    assert {"srcc", "srcc/ridge", "rl2", "skipping_index", "truth/weight_correlation"} <= set(figures)
+    assert "skipping_index/without_attention_loss" in figures
+    assert (folder / "report.html").stat().st_size > 10_000
+    config = project.folder / "routines.yaml"
+    config.write_text(config.read_text() + "ablations: [no_attention_loss, single_score]\n")
+    assert project.jobs(config=routines) == {"aqa_train": 1, "aqa_evaluate": 1, "aqa_report": 1}
+
+
 def test_an_unknown_key_of_the_config_is_named_with_what_was_meant(project):
     text = project.snakemake("--config", "shard=3", check=False)
     assert "unknown key 'shard' (did you mean 'shards'?)" in text

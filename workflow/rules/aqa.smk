@@ -75,11 +75,13 @@ rule aqa_baselines:
         runtime=120,
     params:
         task=lambda wildcards: json.dumps(TASKS[wildcards.task]),
-        options=options("aqa_baselines", "seeds", "protocol", "max_failed_fraction"),
+        seeds=SEEDS,
+        options=options("aqa_baselines", "protocol", "max_failed_fraction"),
         digest=digest("aqa_baselines"),
     shell:
         "python -m pipeline aqa_baselines --features {input.features} --scores {input.scores}"
-        " --manifest {input.manifest} --out {output} --task '{params.task}' {params.options} > {log} 2>&1"
+        " --manifest {input.manifest} --out {output} --task '{params.task}' --seeds {params.seeds} {params.options}"
+        " > {log} 2>&1"
 
 
 # Figures over all tasks and seeds, beside baselines and ablations.

@@ -87,5 +87,5 @@ rule theatre_encoders:
     input:
         expand(
             "results/theatre/encoders/{encoder}",
-            encoder=["pose", "image_text", "backbone", "detector"],
+            encoder=["pose", "image_text", "backbone", "detector", "clip"],
         ),

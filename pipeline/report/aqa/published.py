@@ -27,5 +27,6 @@ COMPARED = {  # title of a comparison, see `pipeline.aqa.variants.TABLES` -> var
         "full": ("as in the paper", None),
     },
     "head": {"single_score": ("one score", None), "full": ("weights and scores", None)},
+    "reach": {"whole_reach": ("all clips, as in the paper", None), "full": ("as the config says", None)},
     "published": {"published": ("as the authors' code answers", None), "full": ("ours", None)},
 }
