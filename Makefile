@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
 
-.PHONY: demo more test test-mmpose real check format setup setup-dev clean
+.PHONY: demo more test test-mmpose bench real check format setup setup-dev clean
 
 demo: setup
 	$(BIN)/snakemake --cores $(CORES)
@@ -32,6 +32,11 @@ test: setup-dev
 test-mmpose: .venv-mmpose/.ready
 	OMP_NUM_THREADS=1 .venv-mmpose/bin/python -m pytest tests/encoders/pose/test_mmpose.py \
 	    tests/encoders/pose/test_rtmlib.py tests/encoders/test_contracts.py
+
+# How fast the slow stages are here; writes a section of docs/benchmarks.md. Wants an idle machine.
+bench: setup-dev
+	$(BIN)/python -m pipeline bench all --out docs/benchmarks.md
+	PYTHONPATH=. $(BIN)/python benchmarks/keyframes_loop.py
 
 # Seven tennis strokes on real clips: the block split, then five folds. Needs the data that tests/real/README.md names.
 real: setup-dev

@@ -77,6 +77,7 @@ TOOLS = {
     "inspect": "tools:inspect",
     "table": "tools:table",
     "doctor": "doctor:doctor",
+    "bench": "bench:bench",
     "proda_ask": "proda.predictions:proda_ask",
     "docs": "tools:docs",
     "schema": "config:schema",

@@ -247,11 +247,13 @@ def _packet_times(path: Path) -> tuple[NDArray[np.float64], float]:
 def _decoded(path: Path) -> Iterator[Frame]:
     """All frames of a file."""
     import av
+    from av.video.reformatter import VideoReformatter
 
     with _open(path) as container:
         video = container.streams.video[0]
         video.thread_type = "AUTO"
         rate, promised = _rate(video), _promised(container, video)
+        convert = VideoReformatter()  # one for all frames: to set one up costs more than to convert a frame
         count, start, last, end = 0, 0.0, 0.0, 0.0
         try:
             for frame in container.decode(video):
@@ -260,7 +262,7 @@ def _decoded(path: Path) -> Iterator[Frame]:
                     time = last + 1 / rate
                 start, last = (start if count else time), time
                 end = time + float((frame.duration or 0) * (frame.time_base or 0))
-                pixels = frame.to_ndarray(format="rgb24")
+                pixels = convert.reformat(frame, format="rgb24", threads=1).to_ndarray()
                 if frame.rotation:  # degrees anticlockwise, as rot90 turns
                     pixels = np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
                 yield Frame(count, time, pixels)

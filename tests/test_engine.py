@@ -16,7 +16,7 @@ import pytest
 
 from pipeline import engine
 from pipeline.artifacts import Artifact, create
-from pipeline.engine import process, process_streams
+from pipeline.engine import process, process_batches, process_streams
 from pipeline.errors import StorageError, VideoError
 from pipeline.manifest import Video
 
@@ -151,6 +151,59 @@ os.kill(os.getpid(), signal.SIGKILL)
             return
         time.sleep(0.1)
     pytest.fail("the worker outlived its job")
+
+
+# Videos that are encoded together
+
+
+def mean_of_batch(sizes: list[int], fails: str = ""):
+    """An encoder of batches that notes their sizes, and fails on any batch with a certain video."""
+
+    def encode_many(videos: list[Video], payloads: list[int]) -> list[dict]:
+        sizes.append(len(videos))
+        if any(fails and fails in video.id for video in videos):
+            raise RuntimeError("no")
+        return [encode(video, payload) for video, payload in zip(videos, payloads, strict=True)]
+
+    return encode_many
+
+
+def run_batches(out: Path, videos: list[Video], workers: int, together: int, encode_many) -> Artifact:
+    with create(out, "features", ids=[v.id for v in videos]) as artifact:
+        process_batches(artifact, videos, decode, encode_many, together=together, workers=workers)
+    return Artifact(out, "features")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_videos_together_give_what_they_give_alone(workers: int, tmp_path: Path) -> None:
+    videos, sizes = [*VIDEOS, bad("raises")], []
+    run_batches(tmp_path / "a.h5", videos, workers, 4, mean_of_batch(sizes)).__exit__()
+    run(tmp_path / "b.h5", videos, 0).__exit__()
+    assert sizes == [4, 2]  # what could not be decoded fills no place
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_a_video_that_an_encoder_cannot_bear_does_not_take_its_batch_along(tmp_path: Path) -> None:
+    sizes: list[int] = []
+    with run_batches(
+        tmp_path / "a.h5", [*VIDEOS[:2], bad("poison"), *VIDEOS[2:]], 0, 4, mean_of_batch(sizes, "poison")
+    ) as found:
+        assert found["feature"][:, 0].tolist() == list(range(6))
+        assert found.failures == {"poison": "RuntimeError: no"}
+    assert sizes == [4, 1, 1, 1, 1, 3]
+
+
+def test_a_video_of_a_batch_without_an_answer_is_not_lost(tmp_path: Path) -> None:
+    with run_batches(tmp_path / "a.h5", VIDEOS[:2], 0, 2, lambda videos, payloads: []) as found:
+        assert not found.ids and set(found.failures) == {"v0", "v1"}
+
+
+def test_the_bar_counts_frames_and_begins_where_an_earlier_job_ended(capsys: pytest.CaptureFixture) -> None:
+    videos = [Video(str(n), Path(f"{n}.mp4"), frames=n) for n in (100, 300)]
+    with engine.progress(videos, videos[1:]) as finished:
+        finished(videos[1])
+    text = capsys.readouterr().err
+    assert "1/2 videos:  25%" in text and "100/400" in text and "2/2 videos: 100%" in text and "frames/s" in text
 
 
 # Videos that come in parts

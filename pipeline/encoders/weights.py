@@ -1,9 +1,14 @@
 """What the torch encoders share: the device, a digest of the weights, and checkpoints that must fit."""
 
+import fcntl
 import hashlib
+import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
+from tempfile import gettempdir
+from typing import IO
 
 import torch
 from torch import Tensor, nn
@@ -11,13 +16,34 @@ from torch import Tensor, nn
 from pipeline.errors import ChoreoError
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+SLOTS: list[IO] = []  # the lock of the GPU that this process took; a closed file would give it back
 
 
 def pick_device(device: str = "auto") -> torch.device:
-    """'auto' is the GPU where there is one, the CPU elsewhere; any torch device name is taken as it is."""
+    """'auto' is a GPU where there is one, the CPU elsewhere; any torch device name is taken as it is."""
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = f"cuda:{free_gpu()}" if torch.cuda.is_available() else "cpu"
     return torch.device(device)
+
+
+@cache
+def free_gpu() -> int:
+    """The first GPU that no other job of this user has taken, taken until this process ends; 0 where all are.
+
+    So jobs that run side by side on a machine of several GPUs spread over them, one on each. CUDA_VISIBLE_DEVICES says
+    which there are, and a cluster sets it for every job.
+    """
+    for index in range(torch.cuda.device_count()):
+        gpu = getattr(torch.cuda.get_device_properties(index), "uuid", index)  # the number depends on what is visible
+        slot = open(Path(gettempdir()) / f"choreo-{os.getuid()}-gpu-{gpu}.lock", "w")  # noqa: SIM115
+        try:
+            fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            slot.close()
+            continue
+        SLOTS.append(slot)
+        return index
+    return 0
 
 
 def arithmetic(device: torch.device, precision: str) -> AbstractContextManager:

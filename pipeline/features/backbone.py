@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from pipeline import encoders
 from pipeline.artifacts import create
 from pipeline.digest import source_digest
-from pipeline.engine import process
+from pipeline.encoders.batching import backing_off, together
+from pipeline.engine import process_batches
 from pipeline.errors import ChoreoError
 from pipeline.manifest import Manifest, Video
 from pipeline.video import read, segments, window
@@ -50,12 +52,14 @@ def backbone(
         inputs=[manifest],
         model=model.identity,
     ) as artifact:
+        features = backing_off(model, model.encode)
 
-        def encode(video: Video, clip: NDArray | str) -> dict[str, NDArray]:
-            return {"feature": model.encode([clip])[0]}
+        def encode(videos: list[Video], clips: list[NDArray] | list[str]) -> Iterator[dict[str, NDArray]]:
+            return ({"feature": row} for row in features(clips))
 
         decode = partial(_decode, frames=model.frames, sampling=sampling, stride=stride, decoder=decoder)
-        process(artifact, videos, decode if model.needs_frames else _id, encode, workers=workers)
+        decode = decode if model.needs_frames else _id
+        process_batches(artifact, videos, decode, encode, together=together(model, 1), workers=workers)
 
 
 def _decode(video: Video, *, frames: int, sampling: str, stride: int, decoder: str) -> NDArray:

@@ -30,6 +30,7 @@ from pipeline import encoders
 from pipeline.artifacts import create
 from pipeline.digest import source_digest
 from pipeline.encoders.backbone import with_short_side
+from pipeline.encoders.batching import backing_off
 from pipeline.engine import process, process_streams
 from pipeline.errors import ChoreoError, VideoError
 from pipeline.manifest import Manifest, Video
@@ -84,10 +85,11 @@ def clip_features(
         inputs=[manifest],
         model=model.identity,
     ) as artifact:
+        features = backing_off(model, model.encode)
 
         def encode(video: Video, part: Part) -> dict[str, NDArray]:
             pixels, start, end = part
-            return {"feature": model.encode(list(pixels)), "start": start, "end": end}
+            return {"feature": features(list(pixels)), "start": start, "end": end}
 
         def look_up(video: Video, rows: NDArray) -> dict[str, NDArray]:
             start, end = cut.spans(len(rows), video)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import encoders
 from pipeline.artifacts import create
 from pipeline.digest import source_digest
-from pipeline.engine import process
+from pipeline.encoders.batching import backing_off, together
+from pipeline.engine import process_batches
 from pipeline.manifest import Manifest, Video
 from pipeline.video import read, segments
 
@@ -45,11 +48,16 @@ def embeddings(
         inputs=[manifest],
         model=model.identity,
     ) as artifact:
+        images, several = backing_off(model, model.images), together(model, frames)
 
-        def encode(video: Video, pixels: NDArray) -> dict[str, NDArray]:
-            return {"embedding": model.images(pixels), "frame": segments(video.frames, frames)}
+        def encode(videos: list[Video], pixels: list[NDArray]) -> Iterator[dict[str, NDArray]]:
+            same = len({p.shape for p in pixels}) == 1
+            rows = images(np.concatenate(pixels)) if same else np.concatenate([images(p) for p in pixels])
+            for video, own in zip(videos, np.split(rows, len(videos)), strict=True):
+                yield {"embedding": own, "frame": segments(video.frames, frames)}
 
-        process(artifact, videos, partial(_decode, frames=frames, decoder=decoder), encode, workers=workers)
+        decode = partial(_decode, frames=frames, decoder=decoder)
+        process_batches(artifact, videos, decode, encode, together=several, workers=workers)
 
 
 def _decode(video: Video, *, frames: int, decoder: str) -> NDArray:

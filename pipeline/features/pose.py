@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline import encoders
 from pipeline.artifacts import Artifact, create
 from pipeline.digest import source_digest
+from pipeline.encoders.batching import backing_off
 from pipeline.encoders.pose import Clip, Poses
 from pipeline.engine import process
 from pipeline.features.keyframes import clip_frames, clip_start
@@ -55,6 +56,7 @@ def pose(
         inputs=[manifest, keyframes],
         model=model.identity,
     ) as artifact:
+        estimate = backing_off(model, model.encode)
 
         def encode(video: Video, frames: dict[int, NDArray] | tuple[int, int]) -> dict[str, NDArray]:
             pixels = isinstance(frames, dict)
@@ -62,7 +64,7 @@ def pose(
             for first, length in stretches(starts[video.id], clip_length):
                 index = clip_frames(first, length, counts[video.id])
                 stack = np.stack([frames[int(i)] for i in index]) if pixels else None
-                poses = model.encode(Clip(video.id, video.path, first, stack, length))
+                poses = estimate(Clip(video.id, video.path, first, stack, length))
                 inside = (s for s in starts[video.id] if first <= s < first + length)
                 found |= {s: _part(poses, s - first, clip_length) for s in inside}
             clips = [found[s] for s in starts[video.id]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -150,6 +151,59 @@ def test_poses_made_elsewhere_need_no_frames_but_know_the_length(shard: Path, tm
         assert found.ids == list(LENGTHS)
         assert found["joints"].shape[1:] == (8, 17, 2) and np.isnan(found["joints"]).all()
         assert found.video("long")["size"].tolist() == [probe(shard / "long.mp4").height, 64]
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as PyTorch's."""
+
+
+class Gpu(Brightness):
+    """The same on a GPU that holds `room` frames, or clips; it notes how many came at once."""
+
+    def __init__(self, room: int = 99, batch: int = 16) -> None:
+        super().__init__()
+        self.batch, self.room, self.came, self.device = batch, room, [], SimpleNamespace(type="cuda")
+
+    def images(self, frames: np.ndarray) -> np.ndarray:
+        return np.concatenate([self._held(frames[i : i + self.batch]) for i in range(0, len(frames), self.batch)])
+
+    def _held(self, frames: np.ndarray) -> np.ndarray:
+        self.came.append(len(frames))
+        if len(frames) > self.room:
+            raise OutOfMemoryError("CUDA out of memory")
+        return super().images(frames)
+
+    def encode(self, given: list[np.ndarray]) -> np.ndarray:
+        self.came.append(len(given))
+        return super().encode(given)
+
+
+@pytest.mark.parametrize("stage", [embeddings, backbone])
+def test_on_a_gpu_videos_go_together_with_the_same_numbers(stage, shard: Path, tmp_path: Path, monkeypatch) -> None:
+    """Also those of another size, and one that cannot be read takes no place."""
+    known = Manifest.read(shard / "m.csv").videos
+    odd = Video("odd", film(tmp_path / "odd.mp4", 9, size=(32, 32)), frames=9, fps=25)
+    Manifest([*known, odd]).write(tmp_path / "m.csv")
+    stage(tmp_path / "m.csv", tmp_path / "alone.h5", encoder="brightness")
+    gpu = Gpu()
+    monkeypatch.setattr(encoders, "load", lambda *_: gpu)
+    stage(tmp_path / "m.csv", tmp_path / "together.h5", encoder="brightness")
+    kind, name = ("embeddings", "embedding") if stage is embeddings else ("features", "feature")
+    with Artifact(tmp_path / "alone.h5", kind) as alone, Artifact(tmp_path / "together.h5", kind) as found:
+        assert found.ids == alone.ids == ["long", "middle", "odd", "short"] and list(found.failures) == ["lost"]
+        np.testing.assert_allclose(found[name], alone[name], atol=1e-6)
+    assert gpu.came == ([16, 8, 8] if stage is embeddings else [4])
+
+
+def test_a_gpu_whose_memory_runs_out_gets_less_at_once(shard: Path, tmp_path: Path, monkeypatch) -> None:
+    embeddings(shard / "m.csv", tmp_path / "alone.h5", encoder="brightness")
+    gpu = Gpu(room=5)
+    monkeypatch.setattr(encoders, "load", lambda *_: gpu)
+    embeddings(shard / "m.csv", tmp_path / "e.h5", encoder="brightness")
+    with Artifact(tmp_path / "alone.h5", "embeddings") as alone, Artifact(tmp_path / "e.h5", "embeddings") as found:
+        np.testing.assert_allclose(found["embedding"], alone["embedding"], atol=1e-6)
+        assert list(found.failures) == ["lost"]
+    assert gpu.batch == 4 and gpu.came[:3] == [16, 8, 4]
 
 
 def test_an_encoder_that_fails_on_one_video_costs_that_video(shard: Path, tmp_path: Path) -> None:
