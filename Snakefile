@@ -30,6 +30,8 @@ rule all:
     default_target: True
     input:
         [path(f"{model}/{file}") for model in config["models"] for file in PAGES[model]],
+        [shards(stage) for stage in config["stages"]],
+        path("failures.tsv"),
 
 
 # Only the slow stages: what a cluster is for.

@@ -72,6 +72,13 @@ TOP: dict[str, dict[str, Any]] = {
         "default": ["dance"],
         "description": "Models to train, evaluate and explain.",
     },
+    "stages": {
+        "type": "array",
+        "items": {"enum": ["keyframes", "pose", "embeddings", "backbone", "clip_features"]},
+        "uniqueItems": True,
+        "default": [],
+        "description": "Slow stages to run beside those that the models need; with `models: []`, they alone.",
+    },
     "protocol": {"enum": list(PROTOCOLS), "default": "strict", "description": "What may see which split."},
     "seeds": {
         "type": "array",

@@ -107,6 +107,22 @@ def test_scores_go_from_videos_to_the_report_and_an_ablation_trains_itself_alone
     assert project.jobs(config=routines) == {"aqa_train": 1, "aqa_evaluate": 1, "aqa_report": 1}
 
 
+def test_stages_alone_run_on_a_folder_of_ones_own_and_what_cannot_be_read_is_listed(project):
+    own = project.folder / "own"
+    own.mkdir()
+    for n, video in enumerate(sorted((project.folder / "results/theatre/stage/actions/videos").glob("*.mp4"))[:2]):
+        (own / f"{n}.mp4").write_bytes(video.read_bytes())
+    (own / "cut.mp4").write_bytes((own / "0.mp4").read_bytes()[:2000])
+    (project.folder / "own.yaml").write_text(
+        "run: own\nmodels: []\nstages: [keyframes]\ndataset: {name: folder, root: own}\nencoders: {}\n"
+        "max_failed_fraction: 0.5\n"
+    )
+    project.snakemake(config="own.yaml")
+    rows = (project.folder / "results/own/failures.tsv").read_text().splitlines()
+    assert len(rows) == 2 and rows[1].startswith("cut\t")
+    assert (project.folder / "results/own/features/keyframes/000.h5").is_file()
+
+
 def test_an_unknown_key_of_the_config_is_named_with_what_was_meant(project):
     text = project.snakemake("--config", "shard=3", check=False)
     assert "unknown key 'shard' (did you mean 'shards'?)" in text

@@ -30,7 +30,9 @@ PAGES = {
     "pairs": ["metrics.json"],
     "aqa": ["metrics.json", "report.html"],
 }
-SLOW = [stage for model in config["models"] for stage in NEEDS[model]]
+if not config["models"]:  # nothing is trained, so that nothing need be kept for val and test
+    config["manifest"] = {"val": 0, "test": 0} | config.get("manifest", {})
+SLOW = list(dict.fromkeys([*(stage for model in config["models"] for stage in NEEDS[model]), *config["stages"]]))
 GRAPHS = list(config.get("graphs", {}))  # kinds of scene graphs; the first is what ablations are trained on
 SEEDS = config["seeds"]
 PAGE = (".html", ".css", ".js")
