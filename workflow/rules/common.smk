@@ -70,8 +70,9 @@ def options(stage, *keys):
 
 
 def encoder(kind):
-    """Name and options of an encoder, as YAML on the command line; a run names those that its models need."""
-    return f"'{json.dumps(config['encoders'].get(kind))}'"
+    """Name and options of an encoder, as YAML on the command line; a run names those that its models need. A function,
+    as Snakemake would take the `{video_id}` of a pattern for a wildcard of its own."""
+    return lambda wildcards: f"'{json.dumps(config['encoders'].get(kind))}'"
 
 
 def weights(*kinds):

@@ -19,7 +19,7 @@ checkpoint manifest:
         mem_mb=2000,
         runtime=60,
     params:
-        dataset=json.dumps(config["dataset"]),
+        dataset=lambda wildcards: json.dumps(config["dataset"]),
         options=options("manifest"),
         digest=source_digest("datasets", datasets.module(config["dataset"])),
     shell:
