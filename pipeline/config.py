@@ -152,6 +152,11 @@ TOP: dict[str, dict[str, Any]] = {
         "description": "Scores to learn, by the name of the task; AQA is trained once a task.",
     },
     "elements": {"type": "string", "description": "What routines are made of, to score AQA's curves against."},
+    "acts": {
+        "type": "string",
+        "default": "results/theatre/stage",
+        "description": "Folder that the theatre performs in; a run with another number of videos wants another one.",
+    },
     "answers": {"type": "string", "description": "File that keeps the language model's answers, or people's own."},
     "edits": {"type": "string", "description": "File with people's changes to the vocabulary; no rule writes it."},
 }

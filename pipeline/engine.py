@@ -20,6 +20,7 @@ from tqdm import tqdm
 from pipeline.artifacts import Writer
 from pipeline.errors import ChoreoError, StorageError, VideoError
 from pipeline.manifest import Video
+from pipeline.video import decoder_threads
 
 Payload = TypeVar("Payload")
 Part = TypeVar("Part")
@@ -286,6 +287,7 @@ class _Worker:
 def _serve(link: Connection, decode: Callable[[Video], Iterable]) -> None:
     """What a worker does until its link closes."""
     cv2.setNumThreads(1)  # it is one of several: threads of its own would only stand in the way
+    decoder_threads(1)
     while True:
         try:
             video = link.recv()

@@ -30,6 +30,15 @@ SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".
 RATE = 25.0  # pictures of a folder that make a second, where its path does not say
 
 
+_threads = 0  # of PyAV in this process; see `decoder_threads`
+
+
+def decoder_threads(count: int) -> None:
+    """How many threads PyAV may decode one video with in this process; 0: as many as suits the machine."""
+    global _threads
+    _threads = count
+
+
 @dataclass(frozen=True)
 class Info:
     """What a file says of itself, frames counted packet by packet."""
@@ -251,7 +260,7 @@ def _decoded(path: Path) -> Iterator[Frame]:
 
     with _open(path) as container:
         video = container.streams.video[0]
-        video.thread_type = "AUTO"
+        video.thread_type, video.thread_count = "AUTO", _threads
         rate, promised = _rate(video), _promised(container, video)
         convert = VideoReformatter()  # one for all frames: to set one up costs more than to convert a frame
         count, start, last, end = 0, 0.0, 0.0, 0.0

@@ -1,9 +1,11 @@
 """The config's schema is made from the stages, and errors say what was meant."""
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.utils import update_config
 
 from pipeline.config import check, schema
 from pipeline.errors import ChoreoError
@@ -37,9 +39,13 @@ PRESETS = [ROOT / "config.yaml", ROOT / "tests/real/tennis.yaml", *sorted((ROOT 
 
 @pytest.mark.parametrize("path", PRESETS, ids=lambda p: p.stem)
 def test_configs_of_this_project_pass(path):
-    config = yaml.safe_load(path.read_text())
-    if "models" not in config and path.parent.name == "config":  # one that comes after config/home.yaml
-        config = yaml.safe_load((ROOT / "config/home.yaml").read_text()) | config
+    """With those that they come after, as the command at their head says."""
+    files = re.search(r"--configfile (.*)", path.read_text())
+    files = [ROOT / name for name in files[1].split()] if files else [path]
+    assert files[-1] == path, f"the command at the head of {path.name} runs another config"
+    config: dict = {}
+    for file in files:
+        update_config(config, yaml.safe_load(file.read_text()))
     check(config, SCHEMA)
 
 

@@ -11,15 +11,17 @@ from pathlib import Path
 
 import numpy as np
 from numpy import ndarray
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import average_precision_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from pipeline import encoders
+from pipeline.encoders.backbone import Backbone
 from pipeline.encoders.pose import Clip
 from pipeline.encoders.pose.tracking import iou
-from pipeline.theatre import actions, corpus, home, stage
+from pipeline.theatre import actions, corpus, home, routines, stage
+from pipeline.theatre.elements import DIFFICULTY, FPS
 from pipeline.theatre.props import OBJECTS
 from pipeline.theatre.scenery import SCENES
 from pipeline.video import segments
@@ -55,6 +57,7 @@ def evaluate(weights: Path, *, videos: int = 400, cast: int = 432, seed: int = 9
             *detector_figures(weights, seed, min(videos, 60)),
             *image_text_figures(weights, fresh, played),
             *backbone_figures(weights, readout, fresh, played),
+            *clip_figures(weights, seed, videos // 4),
         ]
     )
 
@@ -123,6 +126,62 @@ def backbone_figures(weights: Path, readout: list[Sample], fresh: list[Sample], 
     return [*lines, f"backbone: linear probe of the demo's classes {probe(played, cast):.3f}"]
 
 
+def clip_figures(weights: Path, seed: int, videos: int) -> list[str]:
+    """Linear readouts of what a second of a routine holds, fitted on other routines, whose performers are others."""
+    encoder = encoders.load("backbone", {"name": "onnx", "model": str(weights / "clip.onnx")})
+    readout, fresh = (_seconds(encoder, routines.corpus(*draw)) for draw in ((seed + 1, 2 * videos), (seed, videos)))
+    within, seen = readout.element >= 0, fresh.element >= 0
+    named = linear().fit(readout.feature, readout.element).predict(fresh.feature) == fresh.element
+    worth = [np.where(each.element >= 0, DIFFICULTY[each.element], 0.0) for each in (readout, fresh)]
+    difficulty = ridge().fit(readout.feature, worth[0]).score(fresh.feature, worth[1])
+    execution = ridge().fit(readout.feature[within], readout.execution[within])
+    share = execution.score(fresh.feature[seen], fresh.execution[seen])
+    whole = _by(fresh.turn[seen], execution.predict(fresh.feature[seen]))
+    true = _by(fresh.turn[seen], fresh.execution[seen])
+    return [
+        f"clip: linear readout of the element, or none, {named.mean():.3f} of all seconds, {named[seen].mean():.3f} of "
+        f"those within one; R2 of the difficulty, 0 between, {difficulty:.3f}; of the execution {share:.3f} a second, "
+        f"{1 - np.mean((whole - true) ** 2) / true.var():.3f} an element"
+    ]
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Seconds of routines, N in all, as the clip backbone sees them.
+
+    Attributes:
+        feature: (N,D).
+        element: (N,) index into `ELEMENTS` of what fills most of it, -1 between elements; `turn` tells them apart.
+        execution: (N,) of that.
+    """
+
+    feature: ndarray
+    element: ndarray
+    turn: ndarray
+    execution: ndarray
+
+
+def _seconds(encoder: Backbone, scripts: list[routines.Script]) -> Seconds:
+    """All whole seconds of routines; frames that fill none at their end are left out."""
+    features, elements, turns, executions = [], [], [], []
+    for n, script in enumerate(scripts):
+        frames = np.stack(list(routines.perform(script).frames))
+        count = len(frames) // FPS
+        features.append(encoder.encode(list(frames[: count * FPS].reshape(count, FPS, *frames.shape[1:]))))
+        starts = np.array([turn.start for turn in script.turns])
+        for k in range(count):
+            turn = np.bincount(np.searchsorted(starts, np.arange(k * FPS, (k + 1) * FPS), side="right") - 1).argmax()
+            elements.append(script.turns[turn].element)
+            executions.append(script.turns[turn].execution)
+            turns.append(n * 100 + turn)
+    return Seconds(np.concatenate(features), np.array(elements), np.array(turns), np.array(executions))
+
+
+def _by(group: ndarray, values: ndarray) -> ndarray:
+    """Mean of each group."""
+    return np.array([values[group == each].mean() for each in np.unique(group)])
+
+
 def detector_figures(weights: Path, seed: int, videos: int, score: float = 0.4) -> list[str]:
     """Shares of the things in view that the object detector finds, and of its finds that are right (IoU above 0.5)."""
     detector = encoders.load("detector", {"name": "onnx", "model": weights / "objects.onnx", "format": "boxes"})
@@ -157,6 +216,10 @@ def precision(true: ndarray, scores: ndarray) -> str:
 
 def linear() -> Pipeline:
     return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+
+
+def ridge() -> Pipeline:
+    return make_pipeline(StandardScaler(), Ridge(1.0))
 
 
 def probe(features: ndarray, cast: list[Sample]) -> float:

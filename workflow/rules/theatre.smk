@@ -7,6 +7,7 @@ TRUTHS = {
     "home": ["graphs.h5", "intervals.csv"],
     "routines": ["elements.h5", "scores.csv"],
 }
+ACTS = config["acts"]
 
 
 # Videos of an act, with the list of their labels and the truth about them.
@@ -16,12 +17,12 @@ for act, truths in TRUTHS.items():
         name:
             f"theatre_{act}"
         output:
-            index=f"results/theatre/stage/{act}/index.csv",
-            truth=[f"results/theatre/stage/{act}/{file}" for file in truths],
+            index=f"{ACTS}/{act}/index.csv",
+            truth=[f"{ACTS}/{act}/{file}" for file in truths],
         log:
-            f"results/theatre/logs/theatre_{act}.log",
+            f"{ACTS}/{act}.log",
         benchmark:
-            f"results/theatre/benchmarks/theatre_{act}.tsv"
+            f"{ACTS}/{act}.tsv"
         conda:
             "../../envs/base.yaml"
         threads: 2
@@ -41,13 +42,13 @@ for act, truths in TRUTHS.items():
 # Videos of the act "court", with the files that SportsHHI has of its own.
 rule court:
     output:
-        expand("results/theatre/stage/court/annotations/sports_{split}_v1.csv", split=["train", "val"]),
-        expand("results/theatre/stage/court/annotations/gt_dense_proposals_{split}.pkl", split=["train", "val"]),
-        actions="results/theatre/stage/court/annotations/sports_action_list.pbtxt",
+        expand(f"{ACTS}/court/annotations/sports_{{split}}_v1.csv", split=["train", "val"]),
+        expand(f"{ACTS}/court/annotations/gt_dense_proposals_{{split}}.pkl", split=["train", "val"]),
+        actions=f"{ACTS}/court/annotations/sports_action_list.pbtxt",
     log:
-        "results/theatre/logs/court.log",
+        f"{ACTS}/court.log",
     benchmark:
-        "results/theatre/benchmarks/court.tsv"
+        f"{ACTS}/court.tsv"
     conda:
         "../../envs/base.yaml"
     threads: 2
