@@ -8,8 +8,8 @@ How the published features were made, each of 1024 numbers:
   rows and 300 columns squeezed to 224 x 224, mean and deviation of ImageNet.
 - LOGO, I3D: 48 clips of 16 frames, evenly over the video; short side 256, the middle 224 x 224, values from -1 to 1.
 
-`i3d` sees its pictures just so. `torchvision:swin3d_b` sees the middle 224 x 224 unsqueezed, and learnt from
-Kinetics-400; the one of the published features learnt from Kinetics-600.
+`i3d` sees its pictures just so, and `torchvision` with `model: swin3d_b` and `crop: [224, 300]` as well; but it learnt
+from Kinetics-400, and the one of the published features from Kinetics-600.
 
 Axes: K clip, L frame of a clip, H W pixel, D feature.
 """

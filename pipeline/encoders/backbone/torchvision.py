@@ -1,11 +1,13 @@
 """The models of torchvision, video and image, without their last layer."""
 
+from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 from urllib.parse import urlparse
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torchvision import models
 
 from pipeline.encoders.backbone import mean_over_frames
@@ -32,9 +34,12 @@ class TorchVision:
         precision: 'fp32' | 'fp16' | 'bf16', on a GPU only.
         device: 'auto' | 'cpu' | 'cuda'.
         batch: clips, or frames of an image model, through the network at once.
+        crop: rows and columns of the middle of the frame that a video model is shown, squeezed to its own size; None:
+            as many as it takes in, not squeezed. [224, 300] for features as they were published for RG and Fis-V.
 
     Raises:
-        ChoreoError: unknown model or weights, weights out of reach, or a checkpoint of another model.
+        ChoreoError: unknown model or weights, weights out of reach, a checkpoint of another model, or a crop that there
+            cannot be.
     """
 
     needs_frames = True
@@ -47,6 +52,7 @@ class TorchVision:
         precision: str = "fp32",
         device: str = "auto",
         batch: int = 8,
+        crop: tuple[int, int] | None = None,
     ) -> None:
         builder = find(models.get_model_builder, model, "model", models.list_models())
         known = models.get_model_weights(builder)
@@ -62,6 +68,14 @@ class TorchVision:
         self.transform = (entry or known.DEFAULT).transforms()
         self.identity = f"torchvision:{model}@{digest(self.model)}"
         self.video = builder.__module__.startswith(VIDEO)
+        if crop is not None:
+            if not self.video or len(crop) != 2 or min(crop) < 1:
+                raise ChoreoError(
+                    f"frames cannot be cut to {crop} for the torchvision model '{model}'",
+                    "it is a model of images, or `crop` is not two numbers, rows and columns",
+                    "leave `crop` out, or give it such as [224, 300] to a video model",
+                )
+            self.transform = squeezed(self.transform, crop)
         length = next((n for family, n in CLIP_LENGTHS.items() if model.startswith(family)), 16)
         self.frames = frames or (length if self.video else 8)
         self.device, self.precision, self.batch = pick_device(device), precision, batch
@@ -83,6 +97,18 @@ class TorchVision:
         pixels = torch.stack([self.transform(x) for x in tensors]).to(self.device)
         with arithmetic(self.device, self.precision):
             return self.model(pixels).float().cpu().numpy()
+
+
+def squeezed(preset: nn.Module, crop: tuple[int, int]) -> Callable[[Tensor], Tensor]:
+    """A video model's pre-processing, with another part of the middle of the frame squeezed to the size it takes in."""
+    wide, size = copy(preset), list(preset.crop_size)
+    wide.crop_size = list(crop)
+
+    def transform(clip: Tensor) -> Tensor:  # (T,3,H,W) uint8 -> (3,T,*size)
+        pixels = wide(clip).transpose(0, 1)
+        return nn.functional.interpolate(pixels, size, mode="bilinear", antialias=True).transpose(0, 1)
+
+    return transform
 
 
 def find(lookup, name: str, what: str, known: list[str]):

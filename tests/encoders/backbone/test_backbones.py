@@ -157,6 +157,29 @@ def test_videomae_from_pretraining_is_the_plain_mean_of_its_tokens(tmp_path):
     np.testing.assert_allclose(encoder.encode([clip]), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_torchvision_squeezes_the_part_of_the_middle_that_it_is_asked_for(tmp_path):
+    from torchvision.transforms import functional
+
+    spec = torchvision_video(tmp_path) | {"crop": [112, 150]}
+    clip = np.random.default_rng(0).integers(0, 256, (4, 128, 228, 3), dtype=np.uint8)
+    encoder = encoders.load("backbone", spec)
+    seen = encoder.transform(torch.from_numpy(clip).permute(0, 3, 1, 2))
+    preset = torchvision.models.video.R3D_18_Weights.DEFAULT.transforms()
+    sized = functional.resize(torch.from_numpy(clip).permute(0, 3, 1, 2), preset.resize_size, antialias=False)
+    top, left = (sized.shape[2] - 112) // 2, round((sized.shape[3] - 150) / 2)
+    part = functional.resize(sized[:, :, top : top + 112, left : left + 150].float() / 255, [112, 112], antialias=True)
+    expected = functional.normalize(part, preset.mean, preset.std).transpose(0, 1)
+    assert seen.shape == (3, 4, 112, 112)
+    torch.testing.assert_close(seen, expected, atol=0.02, rtol=0)
+    plain = encoders.load("backbone", torchvision_video(tmp_path)).encode([clip])
+    assert not np.allclose(encoder.encode([clip]), plain)
+
+
+def test_torchvision_refuses_to_squeeze_for_a_model_of_images(tmp_path):
+    with pytest.raises(ChoreoError, match="frames cannot be cut to"):
+        encoders.load("backbone", torchvision_image(tmp_path) | {"crop": [112, 150]})
+
+
 @pytest.mark.parametrize("make", [torchvision_video, torchvision_image])
 def test_torchvision_gives_its_own_last_layer_what_it_wants(make, tmp_path):
     spec, clip = make(tmp_path), a_clip()
