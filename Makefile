@@ -19,11 +19,13 @@ demo: setup
 	@echo
 	@for run in theatre home court routines; do $(BIN)/python -m pipeline table results/$$run && echo; done
 
-# ProDA with more time and three seeds, and the papers' ablations: more than an hour on two cores.
+# ProDA with more time and three seeds, AQA with more routines, and the papers' ablations: two hours on two cores.
 more: setup
-	$(BIN)/snakemake --cores $(CORES) --configfile config/home.yaml config/home_large.yaml config/home_ablations.yaml
+	$(BIN)/snakemake --cores $(CORES) --configfile config/home.yaml config/home_large.yaml
+	$(BIN)/snakemake --cores $(CORES) --configfile config/home.yaml config/home_ablations.yaml
+	$(BIN)/snakemake --cores $(CORES) --configfile config/routines.yaml config/routines_large.yaml
 	$(BIN)/snakemake --cores $(CORES) --configfile config/routines.yaml config/routines_ablations.yaml
-	@for run in home_large routines; do $(BIN)/python -m pipeline table results/$$run && echo; done
+	@for run in home_large home_ablations routines_large routines; do $(BIN)/python -m pipeline table results/$$run && echo; done
 
 test: setup-dev
 	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.datasets import adapter, options
+from pipeline.datasets import adapter, files, options
 from pipeline.errors import ChoreoError
 from pipeline.writing import replacing
 
@@ -115,11 +115,7 @@ def lines(path: Path, mend: str) -> Iterator[tuple[str, list[str]]]:
     Raises:
         ChoreoError: there is no such file.
     """
-    there(path, mend)
-    with open(path, encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, start=1):
-            if cells := line.split():
-                yield f"{path}, line {number}", cells
+    yield from files.lines(there(path, mend))
 
 
 def there(path: Path, mend: str) -> Path:

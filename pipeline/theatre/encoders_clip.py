@@ -144,8 +144,8 @@ def clip_loss(reader: Reader, batch: Batch) -> Tensor:
 def train_clip(
     out: Path,
     *,
-    videos: int = 240,
-    steps: int = 1400,
+    videos: int = 480,
+    steps: int = 4000,
     batch: int = 48,
     dim: int = 128,
     seed: int = 0,

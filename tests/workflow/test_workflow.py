@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -121,6 +122,8 @@ def test_stages_alone_run_on_a_folder_of_ones_own_and_what_cannot_be_read_is_lis
     rows = (project.folder / "results/own/failures.tsv").read_text().splitlines()
     assert len(rows) == 2 and rows[1].startswith("cut\t")
     assert (project.folder / "results/own/features/keyframes/000.h5").is_file()
+    shutil.rmtree(project.folder / "results/own/features")  # the tables of the shards as well
+    assert project.jobs(config="own.yaml").items() >= {"manifest": 1, "keyframes": 1}.items()
 
 
 def test_an_unknown_key_of_the_config_is_named_with_what_was_meant(project):
