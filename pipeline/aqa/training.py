@@ -9,7 +9,6 @@ import logging
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from pipeline.aqa.variants import overrides
 from pipeline.digest import file_digest, source_digest
 from pipeline.encoders.weights import pick_device
 from pipeline.errors import ChoreoError
+from pipeline.learning import alone, autocast, one_line
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ def steps(
 
 def objective(network: Aqa, recipe: Recipe, step: Step) -> dict[str, Tensor]:
     """The weighted terms of Eq. 6, in single precision whatever the network computes in."""
-    with _precision(step.clips.device, recipe.precision):
+    with autocast(step.clips.device, recipe.precision):
         output = network(step.clips, step.mask)
     score = output.score.float()
     if recipe.noise:
@@ -123,7 +123,7 @@ def objective(network: Aqa, recipe: Recipe, step: Step) -> dict[str, Tensor]:
 def judge(network: Aqa, shown: Sequence[Step], recipe: Recipe) -> dict[str, float]:
     """Spearman's correlation (`srcc`, NaN where it is undefined) and mean squared error (`mse`) on val."""
     network.eval()
-    with _precision(shown[0].clips.device, recipe.precision):
+    with autocast(shown[0].clips.device, recipe.precision):
         said = torch.cat([network(step.clips, step.mask).score.float().cpu() for step in shown]).double().numpy()
     truth = torch.cat([step.targets.cpu() for step in shown]).double().numpy()
     if not np.isfinite(said).all():
@@ -191,7 +191,7 @@ def fit(model: Trained, data: Data, recipe: Recipe, part: Path, identity: Mappin
             best = {"standing": standing(last), "state": state, "figures": figures}
         log.info(
             "epoch %d/%d, %.1f s; loss %s; on val %s%s",
-            epoch, recipe.epochs, time.perf_counter() - began, _line(means), _line(history[-1]),
+            epoch, recipe.epochs, time.perf_counter() - began, one_line(means, 4), one_line(history[-1], 4),
             " (best so far)" if best["figures"].get("epoch") == epoch else "",
         )  # fmt: skip
         if time.monotonic() - saved >= SAVE_SECONDS and epoch < recipe.epochs:
@@ -217,7 +217,7 @@ def _epoch(
         parts = objective(network, recipe, step.to(device))
         loss = torch.stack(list(parts.values())).sum()
         if not torch.isfinite(loss):
-            told = _line({name: value.item() for name, value in parts.items()})
+            told = one_line({name: value.item() for name, value in parts.items()}, 4)
             raise _diverged(f"the loss is not finite in epoch {epoch}, step {n + 1}: {told}")
         optimiser.zero_grad()
         loss.backward()
@@ -238,30 +238,6 @@ def rate_at(step: int, per_epoch: int, recipe: Recipe) -> float:
     done = step / (recipe.epochs * per_epoch)
     fall = {"cosine": (1 + math.cos(math.pi * done)) / 2, "constant": 1.0, "step": 0.1 ** (step // STEP)}
     return fall[recipe.schedule]
-
-
-def _line(values: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4f}" for name, value in values.items())
-
-
-# Devices ----------------------------------------------------------------------------------------------------
-
-
-def _precision(device: torch.device, precision: str) -> torch.autocast:
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
-
-
-@contextmanager
-def _alone(seed: int, device: torch.device, threads: int) -> Iterator[None]:
-    """Random numbers and threads of one training, which leave those of the process as they were."""
-    before = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        torch.set_num_threads(threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
 
 
 # Stage ------------------------------------------------------------------------------------------------------
@@ -363,12 +339,12 @@ def aqa_train(
     data = load(features, manifest, scores, task=task, protocol=protocol, max_failed_fraction=max_failed_fraction)
     settings = _settings(options, data)
     _tell_short(data, settings)
-    with _alone(seed, where, threads):
+    with alone(seed, where, threads):
         network = Aqa(settings).to(where)
         model = Trained(network, settings, variant, data.task, *_standard(data, recipe), asdict(recipe), {})
         part = out.with_suffix(".part")
         best = fit(model, data, recipe, part, _identity(model, [*features, manifest, scores], protocol))
-    log.info("kept: epoch %d; on val %s", best["figures"]["epoch"], _line(best["figures"]))
+    log.info("kept: epoch %d; on val %s", best["figures"]["epoch"], one_line(best["figures"], 4))
     trained.save(out, replace(model, figures=best["figures"]), best["state"])
     part.unlink(missing_ok=True)
 

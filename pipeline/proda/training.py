@@ -1,207 +1,34 @@
-"""Training of ProDA in two stages: the whole network, then its classifiers (ProDA, Secs. 3.4 and D.2).
-
-Axes: V video, B video of a batch, P prompt of a batch, T frame, C action.
-"""
+"""Training of ProDA in two stages: the whole network, then its classifiers (ProDA, Secs. 3.4 and D.2)."""
 
 from __future__ import annotations
 
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline import checkpoint
 from pipeline.digest import file_digest, source_digest
 from pipeline.encoders.weights import pick_device
 from pipeline.errors import ChoreoError
-from pipeline.proda import losses, specifications, trained
-from pipeline.proda.data import Data, Videos, blind, collate, load, sample
-from pipeline.proda.model import Answers, Graphs, Proda, Settings, start
+from pipeline.learning import alone, autocast, one_line
+from pipeline.proda import trained
+from pipeline.proda.data import Data, Videos, load
+from pipeline.proda.model import Proda, Settings, start
+from pipeline.proda.objectives import Objective, classification, encoder_alone, whole
 from pipeline.proda.ranking import mean_average_precision
+from pipeline.proda.recipe import Recipe, recipe_of
+from pipeline.proda.steps import Step, epoch_items, steps, val_items
 from pipeline.proda.trained import Trained
 from pipeline.proda.variants import overrides
 
 log = logging.getLogger(__name__)
-
-ASKED_ON_VAL = 4  # prompts asked of a video of val after every epoch
-SCHEDULES = ("linear", "cosine", "constant")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train; the options of the stages explain each value. `network` and `video` are set by variants only."""
-
-    seed: int
-    frames: int
-    window: str
-    length: int
-    specifications: str
-    redraw: bool
-    per_video: int
-    epochs: int
-    batch: int
-    lr: float
-    weight_decay: float
-    clip: float
-    warmup: float
-    schedule: str
-    precision: str
-    prompts: int = 0
-    encoder_epochs: int = 0
-    lambda_unspecified: float = 1.0
-    lambda_specified: float = 1.0
-    lambda_total: float = 1.0
-    lambda_disentanglement: float = 1.0
-    lambda_reconstruction: float = 1.0
-    lambda_middle: float = 0.0
-    margin: float = 0.7
-    margin_end: float = 0.2
-    correlation: str = "video"
-    reduction: str = "mean"
-    detach: bool = True
-    network: str = "proda"
-    video: bool = True
-
-
-# Steps ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one step sees: some videos, and the prompts that are asked of them.
-
-    Attributes:
-        graphs: the videos (B,...).
-        labels: (B,C) their actions, 0/1.
-        rows: (P,) the video that each prompt is asked of.
-        specified: (P,C) bool, the SAPs.
-        wanted: (P,C+1) targets of the specified branch; rest: (P,C+1) of the unspecified one; 0/1.
-    """
-
-    graphs: Graphs
-    labels: Tensor
-    rows: Tensor
-    specified: Tensor
-    wanted: Tensor
-    rest: Tensor
-
-    def to(self, device: torch.device) -> Step:
-        """The same on a device."""
-        return Step(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
-
-
-Item = tuple[int, NDArray]  # row of a video, and the SAPs that one step asks of it (S,C)
-
-
-def epoch_items(videos: Videos, recipe: Recipe, epoch: int) -> list[Item]:
-    """Every video with all of its specifications, or some of them, once, `per_video` at a time; shuffled."""
-    rng = np.random.default_rng([recipe.seed, epoch])
-    items = []
-    for row, specified in enumerate(_specifications(videos, recipe, epoch)):
-        specified = rng.permutation(specified)[: recipe.prompts or None]
-        items += [(row, specified[n : n + recipe.per_video]) for n in range(0, len(specified), recipe.per_video)]
-    return [items[i] for i in rng.permutation(len(items))]
-
-
-def val_items(videos: Videos, recipe: Recipe) -> list[Item]:
-    """Every video with a few of its specifications, the same ones after every epoch."""
-    drawn = _specifications(videos, replace(recipe, redraw=False), 0)
-    rng = np.random.default_rng([recipe.seed, 0])
-    return [(row, rng.permutation(specified)[:ASKED_ON_VAL]) for row, specified in enumerate(drawn)]
-
-
-def steps(videos: Videos, items: Sequence[Item], recipe: Recipe, rng: np.random.Generator | None) -> Iterator[Step]:
-    """The items, `batch` a step, in steps of nearly one size; frames are drawn with `rng`, or evenly without."""
-    for part in np.array_split(np.arange(len(items)), math.ceil(len(items) / recipe.batch)):
-        rows = [items[i][0] for i in part]
-        specified = np.concatenate([items[i][1] for i in part])
-        of = np.repeat(np.arange(len(part)), [len(items[i][1]) for i in part])
-        graphs = [videos.graphs[row] for row in rows]
-        graphs = collate(graphs, [sample(len(graph), recipe.frames, rng, recipe.window) for graph in graphs])
-        labels = videos.labels[rows]
-        wanted, rest = specifications.targets(labels[of], specified)
-        yield Step(
-            graphs if recipe.video else blind(graphs),
-            torch.from_numpy(labels).float(),
-            torch.from_numpy(of),
-            torch.from_numpy(specified),
-            torch.from_numpy(wanted).float(),
-            torch.from_numpy(rest).float(),
-        )
-
-
-def _specifications(videos: Videos, recipe: Recipe, epoch: int) -> list[NDArray]:
-    """The SAPs of every video; without `redraw` those of the first draw, for good."""
-    rng = np.random.default_rng([recipe.seed, epoch if recipe.redraw else 0, 1])
-    kind = recipe.specifications
-    return [specifications.draw(labels, rng, length=recipe.length, kind=kind) for labels in videos.labels]
-
-
-# Objectives: what a step makes smaller ----------------------------------------------------------------------
-
-Objective = Callable[[Step, int], dict[str, Tensor]]  # step, epoch from 1 -> weighted parts of the loss
-
-
-def whole(network: Proda, recipe: Recipe, step: Step, epoch: int) -> dict[str, Tensor]:
-    """All of Eq. 8: three classifications, disentanglement, reconstruction; and a_m where it is to learn along."""
-    encoded = network.encode(step.graphs)
-    answers = network.ask(encoded.index(step.rows), step.specified)
-    margin = losses.margin_at(epoch, recipe.epochs, recipe.margin, recipe.margin_end)
-    parts = _terms(answers, step, recipe, recipe.lambda_disentanglement, recipe.lambda_reconstruction, margin)
-    if recipe.lambda_middle:
-        middle = losses.classification(network.middle(encoded).float(), step.labels)
-        parts["middle"] = recipe.lambda_middle * middle
-    return parts
-
-
-def classification(network: Proda, recipe: Recipe, step: Step, epoch: int) -> dict[str, Tensor]:
-    """The three classifications of Eq. 8, and that of a_m, which is asked nothing."""
-    encoded = network.encode(step.graphs)
-    answers = network.ask(encoded.index(step.rows), step.specified)
-    middle = losses.classification(network.middle(encoded).float(), step.labels)
-    return _terms(answers, step, recipe, 0.0, 0.0) | {"middle": middle}
-
-
-def encoder_alone(network: nn.Module, recipe: Recipe, step: Step, epoch: int) -> dict[str, Tensor]:
-    """One classification; the prompts are passed over."""
-    return {"middle": losses.classification(network(step.graphs).float(), step.labels)}
-
-
-def _terms(
-    answers: Answers, step: Step, recipe: Recipe, disentanglement: float, reconstruction: float, margin: float = 0.0
-) -> dict[str, Tensor]:
-    """Weighted terms of Eq. 8, in single precision whatever the network computes in."""
-    weights = losses.Weights(
-        recipe.lambda_unspecified, recipe.lambda_specified, recipe.lambda_total, disentanglement, reconstruction
-    )
-    with torch.autocast(step.labels.device.type, enabled=False):
-        return losses.terms(
-            _single(answers),
-            step.rest,
-            step.wanted,
-            step.labels[step.rows],
-            margins=(margin, margin),
-            weights=weights,
-            correlation=recipe.correlation,
-            reduction=recipe.reduction,
-            detach=recipe.detach,
-        )
-
-
-def _single(x: Any) -> Any:
-    """Answers with all numbers in single precision."""
-    if isinstance(x, Tensor):
-        return x.float() if x.is_floating_point() else x
-    return replace(x, **{f.name: _single(getattr(x, f.name)) for f in fields(x)})
 
 
 # Choice of the epoch ----------------------------------------------------------------------------------------
@@ -252,7 +79,7 @@ class Course:
 
     network: nn.Module
     modules: Sequence[nn.Module]
-    objective: Callable[[nn.Module, Recipe, Step, int], dict[str, Tensor]]
+    objective: Objective
     chosen: tuple[str, ...]
 
 
@@ -287,7 +114,7 @@ def fit(course: Course, data: Data, recipe: Recipe, part: Path, identity: Mappin
         start = time.perf_counter()
         torch.manual_seed(int(np.random.SeedSequence([recipe.seed, epoch]).generate_state(1)[0]))
         means = _epoch(course, optimiser, data.roles["train"], recipe, epoch)
-        with _precision(device, recipe.precision):
+        with autocast(device, recipe.precision):
             figures = judge(network, asked)
         score = float(np.mean([figures[name] for name in course.chosen]))
         if score > best["score"]:
@@ -295,7 +122,7 @@ def fit(course: Course, data: Data, recipe: Recipe, part: Path, identity: Mappin
             best = {"score": score, "state": state, "figures": figures | {"epoch": epoch}}
         log.info(
             "epoch %d/%d, %.1f s; loss %s; mAP on val %s%s",
-            epoch, recipe.epochs, time.perf_counter() - start, _line(means), _line(figures),
+            epoch, recipe.epochs, time.perf_counter() - start, one_line(means, 3), one_line(figures, 3),
             " (best so far)" if best["figures"].get("epoch") == epoch else "",
         )  # fmt: skip
         now = {"state": network.state_dict(), "optimiser": optimiser.state_dict(), "best": best, "epoch": epoch}
@@ -319,11 +146,11 @@ def _epoch(
         rate = recipe.lr * rate_at((epoch - 1) * count + n, count, recipe)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        with _precision(device, recipe.precision):
+        with autocast(device, recipe.precision):
             parts = course.objective(network, recipe, step.to(device), epoch)
         loss = torch.stack(list(parts.values())).sum()
         if not torch.isfinite(loss):
-            told = _line({name: value.item() for name, value in parts.items()})
+            told = one_line({name: value.item() for name, value in parts.items()}, 3)
             raise ChoreoError(
                 f"the loss is not finite in epoch {epoch}, step {n + 1}: {told}",
                 "the learning rate is too high for this data",
@@ -353,30 +180,6 @@ def _optimiser(modules: Sequence[nn.Module], recipe: Recipe) -> torch.optim.Opti
     matrices, vectors = [p for p in learning if p.ndim > 1], [p for p in learning if p.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=recipe.lr)
-
-
-def _line(values: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:.3f}" for name, value in values.items())
-
-
-# Devices ----------------------------------------------------------------------------------------------------
-
-
-def _precision(device: torch.device, precision: str) -> torch.autocast:
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
-
-
-@contextmanager
-def _alone(seed: int, device: torch.device, threads: int) -> Iterator[None]:
-    """Random numbers and threads of one training, which leave those of the process as they were."""
-    before = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        torch.set_num_threads(threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
 
 
 # Stages -----------------------------------------------------------------------------------------------------
@@ -501,10 +304,10 @@ def proda_pretrain(
     """
     options = dict(locals()) | overrides(variant)
     where = pick_device(device)
-    recipe = _recipe(options, where)
+    recipe = recipe_of(options, where)
     data = load(graphs, manifest, protocol=protocol)
     settings = _settings(options, data)
-    with _alone(seed, where, threads):
+    with alone(seed, where, threads):
         network = trained.build(recipe.network, settings)
         if encoder is not None:
             trained.start_from(encoder, network, data)
@@ -565,8 +368,8 @@ def proda_posttrain(
     where = pick_device(device)
     data = load(graphs, manifest, protocol=protocol)
     before = trained.load(pretrained, data)
-    recipe = _recipe(before.recipe | options, where)
-    with _alone(seed, where, threads):
+    recipe = recipe_of(before.recipe | options, where)
+    with alone(seed, where, threads):
         network = before.network.to(where)
         model = _trained(network, before.settings, before.variant, recipe, data)
         if recipe.network == "encoder":
@@ -612,24 +415,9 @@ def _run(course: Course, data: Data, recipe: Recipe, model: Trained, out: Path, 
     """Train, or go on, and write what came out."""
     part = out.with_suffix(".part")
     best = fit(course, data, recipe, part, asdict(recipe) | sources)
-    log.info("kept: epoch %d, mAP on val %s", best["figures"]["epoch"], _line(best["figures"]))
+    log.info("kept: epoch %d, mAP on val %s", best["figures"]["epoch"], one_line(best["figures"], 3))
     trained.save(out, replace(model, figures=best["figures"]), best["state"])
     part.unlink()
-
-
-def _recipe(options: Mapping[str, object], device: torch.device) -> Recipe:
-    known = {f.name for f in fields(Recipe)}
-    recipe = Recipe(**{name: value for name, value in options.items() if name in known})
-    if recipe.schedule not in SCHEDULES:
-        raise ChoreoError(f"there is no schedule '{recipe.schedule}'", "a typo", f"one of {', '.join(SCHEDULES)}")
-    for name in ("frames", "length", "per_video", "epochs", "batch"):
-        if getattr(recipe, name) < 1:
-            raise ChoreoError(f"`{name}` is {getattr(recipe, name)}", mend="set it to 1 or more")
-    if recipe.prompts < 0:
-        raise ChoreoError(f"`prompts` is {recipe.prompts}", mend="set it to 0, for all of a video's, or more")
-    if recipe.precision == "auto":
-        recipe = replace(recipe, precision="bf16" if device.type == "cuda" else "fp32")
-    return recipe
 
 
 def _settings(options: Mapping[str, object], data: Data) -> Settings:

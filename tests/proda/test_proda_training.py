@@ -10,11 +10,11 @@ import torch
 
 from pipeline import checkpoint
 from pipeline.errors import ChoreoError
-from pipeline.proda import data, trained, training
+from pipeline.proda import data, steps, trained, training
 from pipeline.proda.data import collate, sample
 from pipeline.proda.ranking import mean_average_precision
+from pipeline.proda.recipe import Recipe
 from pipeline.proda.specifications import targets
-from pipeline.proda.training import Recipe
 from pipeline.proda.variants import TABLES, VARIANTS, overrides
 
 TINY = {
@@ -124,7 +124,7 @@ def test_the_best_epoch_on_val_is_kept_with_its_figures(simple, learned):
     loaded = data.load(simple.graphs, simple.manifest)
     model = trained.load(learned[0][0], loaded)
     kept = Recipe(**model.recipe)
-    asked = list(training.steps(loaded.roles["val"], training.val_items(loaded.roles["val"], kept), kept, None))
+    asked = list(steps.steps(loaded.roles["val"], steps.val_items(loaded.roles["val"], kept), kept, None))
     figures = training.judge(model.network, asked)
     assert {k: v for k, v in model.figures.items() if k != "epoch"} == pytest.approx(figures, abs=1e-6)
     said = [line.split("mAP on val")[1] for line in learned[1] if line.startswith("epoch ")][: EPOCHS[0]]
@@ -268,16 +268,16 @@ def test_an_epoch_asks_every_prompt_of_every_video_once(few):
     train = data.load(few.graphs, few.manifest).roles["train"]
     for per_video in (1, 3):
         options = recipe(per_video=per_video)
-        items = training.epoch_items(train, options, 1)
+        items = steps.epoch_items(train, options, 1)
         asked = {row: np.concatenate([s for r, s in items if r == row]) for row in range(len(train))}
-        for row, drawn in enumerate(training._specifications(train, options, 1)):
+        for row, drawn in enumerate(steps._specifications(train, options, 1)):
             assert sorted(map(tuple, asked[row])) == sorted(map(tuple, drawn))
         assert max(len(specified) for _, specified in items) <= per_video
 
 
 def test_an_epoch_can_ask_some_of_the_prompts_of_every_video(few):
     videos = few.data.roles["train"] if hasattr(few, "data") else data.load(few.graphs, few.manifest).roles["train"]
-    asked = training.epoch_items(videos, recipe(prompts=3, per_video=2), 1)
+    asked = steps.epoch_items(videos, recipe(prompts=3, per_video=2), 1)
     assert sorted(row for row, _ in asked) == sorted([*range(len(videos))] * 2)  # 2 prompts, then 1
     assert sum(len(specified) for _, specified in asked) == 3 * len(videos)
 
@@ -313,15 +313,15 @@ def test_the_encoder_alone_goes_on_for_as_many_passes_as_the_others(pretrain, po
 def test_prompts_are_drawn_anew_every_epoch_or_once(few):
     train = data.load(few.graphs, few.manifest).roles["train"]
     for redraw in (True, False):
-        one, two = (np.concatenate(training._specifications(train, recipe(redraw=redraw), e)) for e in (1, 2))
+        one, two = (np.concatenate(steps._specifications(train, recipe(redraw=redraw), e)) for e in (1, 2))
         assert np.array_equal(one, two) is not redraw
 
 
 def test_a_step_lines_up_videos_prompts_and_targets(few):
     train, options = data.load(few.graphs, few.manifest).roles["train"], recipe(per_video=3)
-    items = training.epoch_items(train, options, 1)[:20]
+    items = steps.epoch_items(train, options, 1)[:20]
     at = 0
-    for step in training.steps(train, items, options, None):
+    for step in steps.steps(train, items, options, None):
         for n in range(len(step.labels)):
             row, specified = items[at + n]
             mine = step.rows == n

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from aqa_run import AqaRun, build, metrics
@@ -9,6 +10,7 @@ from dance_run import NASTY
 from reading import Reader, section
 
 from pipeline.errors import ChoreoError
+from pipeline.manifest import Manifest
 
 
 @pytest.fixture
@@ -40,6 +42,14 @@ def test_names_are_text_and_never_markup(run):
     assert NASTY not in page and "<i>leap</i>" not in page and "bad<1>" not in page
     text = Reader(page).text
     assert NASTY in text and "<i>leap</i>" in text and "bad<1>" in text
+
+
+def test_videos_without_classes_are_counted_and_no_class_is_spoken_of(run):
+    assert "3 in 1 classes" in Reader(run.page()).text
+    manifest = run.inputs["manifest"]
+    Manifest([replace(video, labels=()) for video in Manifest.read(manifest).videos]).write(manifest)
+    text = Reader(run.page()).text
+    assert "Videos 3: 3 test" in text and "by class" not in text
 
 
 def test_the_same_inputs_give_the_same_bytes(run):
