@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from pipeline import engine
+from pipeline import video as reading
 from pipeline.artifacts import Artifact, create
 from pipeline.engine import process, process_batches, process_streams
 from pipeline.errors import StorageError, VideoError
@@ -92,6 +94,24 @@ def test_workers_change_no_byte(tmp_path: Path) -> None:
     for workers in (0, 1, 3):
         run(tmp_path / f"{workers}.h5", videos, workers).__exit__()
     assert len({(tmp_path / f"{w}.h5").read_bytes() for w in (0, 1, 3)}) == 1
+
+
+def threads(video: Video) -> int:
+    """Threads that this process lets a decoder and OpenCV have, as one number."""
+    return 100 * reading._threads + cv2.getNumThreads()
+
+
+def test_a_worker_takes_one_thread_because_others_decode_beside_it(tmp_path: Path) -> None:
+    seen = []
+    with create(tmp_path / "a.h5", "features", ids=["v0"]) as artifact:
+
+        def note(video: Video, payload: int) -> dict:
+            seen.append(payload)
+            return {"feature": np.zeros(3)}
+
+        process(artifact, VIDEOS[:1], threads, note, workers=1)
+    assert seen == [101]
+    assert reading._threads == 0, "a process of its own decodes with as many as suit the machine"
 
 
 def test_only_what_is_missing_is_decoded_again(tmp_path: Path) -> None:
