@@ -28,8 +28,6 @@ from pipeline.errors import ChoreoError, VideoError
 DECODERS = ("pyav", "decord", "torchcodec")
 SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".gif")
 RATE = 25.0  # pictures of a folder that make a second, where its path does not say
-
-
 _threads = 0  # of PyAV in this process; see `decoder_threads`
 
 

@@ -27,6 +27,13 @@ def need(root: Path, names: Iterable[str], mend: str) -> None:
         )
 
 
+def there(path: Path, mend: str) -> Path:
+    """A publisher's file, if it is there."""
+    if not path.is_file():
+        raise ChoreoError(f"there is no file {path}", "not fetched yet, or `dataset.root` is another folder", mend)
+    return path
+
+
 def lines(path: Path) -> Iterator[tuple[str, list[str]]]:
     """The cells of a list, separated by white space, and where each line is; empty lines are left out."""
     with open(path, encoding="utf-8-sig") as file:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.datasets import named
-from pipeline.datasets.scores import Score, lines, points
+from pipeline.datasets.files import lines, there
+from pipeline.datasets.scores import Score, points
 from pipeline.errors import ChoreoError
 from pipeline.manifest import Video
 
@@ -63,7 +64,7 @@ def _list(root: Path, split: str) -> Path:
 
 def _entries(root: Path, split: str) -> Iterator[tuple[str, dict[str, float]]]:
     """Id and scores of every video of a list."""
-    for where, cells in lines(_list(root, split), MEND):
+    for where, cells in lines(there(_list(root, split), MEND)):
         if len(cells) <= len(SCORES) or not cells[0].isdecimal():
             raise ChoreoError(
                 f"{where}: '{' '.join(cells)}' is no number of a video, TES and PCS",

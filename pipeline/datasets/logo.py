@@ -17,7 +17,8 @@ from typing import Any
 
 from pipeline import unpickling
 from pipeline.datasets import named
-from pipeline.datasets.scores import Score, points, there
+from pipeline.datasets.files import there
+from pipeline.datasets.scores import Score, points
 from pipeline.errors import ChoreoError
 from pipeline.manifest import Video
 

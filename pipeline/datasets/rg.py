@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.datasets import named
-from pipeline.datasets.scores import Score, lines, points
+from pipeline.datasets.files import lines, there
+from pipeline.datasets.scores import Score, points
 from pipeline.errors import ChoreoError
 from pipeline.manifest import Video
 
@@ -62,7 +63,7 @@ def lists(root: str, **_: Any) -> list[Path]:
 def _entries(root: Path, split: str) -> Iterator[tuple[str, dict[str, float]]]:
     """Name and scores of every video of a list."""
     path = root / f"{split}.txt"
-    table = lines(path, MEND)
+    table = lines(there(path, MEND))
     _, header = next(table, ("", []))
     column = {score: _column(header, score, path) for score in SCORES}
     for where, cells in table:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.datasets import adapter, files, options
+from pipeline.datasets import adapter, options
 from pipeline.errors import ChoreoError
 from pipeline.writing import replacing
 
@@ -103,23 +102,3 @@ def points(value: object, where: str, low: float = -math.inf, high: float = math
             "another column, or another version of the file",
         )
     return number
-
-
-def lines(path: Path, mend: str) -> Iterator[tuple[str, list[str]]]:
-    """The cells of a publisher's list, separated by white space, and where each row is; empty lines are left out.
-
-    Args:
-        path: the list.
-        mend: where to get it.
-
-    Raises:
-        ChoreoError: there is no such file.
-    """
-    yield from files.lines(there(path, mend))
-
-
-def there(path: Path, mend: str) -> Path:
-    """A publisher's file, if it is there."""
-    if not path.is_file():
-        raise ChoreoError(f"there is no file {path}", "not fetched yet, or `dataset.root` is another folder", mend)
-    return path

@@ -151,8 +151,9 @@ class Seconds:
 
     Attributes:
         feature: (N,D).
-        element: (N,) index into `ELEMENTS` of what fills most of it, -1 between elements; `turn` tells them apart.
-        execution: (N,) of that.
+        element: (N,) index into `ELEMENTS` of what fills most of it, -1 between elements.
+        turn: (N,) which performance that is, numbered over all routines.
+        execution: (N,) how well it was done.
     """
 
     feature: ndarray
@@ -163,8 +164,8 @@ class Seconds:
 
 def _seconds(encoder: Backbone, scripts: list[routines.Script]) -> Seconds:
     """All whole seconds of routines; frames that fill none at their end are left out."""
-    features, elements, turns, executions = [], [], [], []
-    for n, script in enumerate(scripts):
+    features, elements, turns, executions, before = [], [], [], [], 0
+    for script in scripts:
         frames = np.stack(list(routines.perform(script).frames))
         count = len(frames) // FPS
         features.append(encoder.encode(list(frames[: count * FPS].reshape(count, FPS, *frames.shape[1:]))))
@@ -173,7 +174,8 @@ def _seconds(encoder: Backbone, scripts: list[routines.Script]) -> Seconds:
             turn = np.bincount(np.searchsorted(starts, np.arange(k * FPS, (k + 1) * FPS), side="right") - 1).argmax()
             elements.append(script.turns[turn].element)
             executions.append(script.turns[turn].execution)
-            turns.append(n * 100 + turn)
+            turns.append(before + turn)
+        before += len(script.turns)
     return Seconds(np.concatenate(features), np.array(elements), np.array(turns), np.array(executions))
 
 

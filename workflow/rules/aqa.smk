@@ -21,7 +21,7 @@ rule scores:
         mem_mb=1000,
         runtime=10,
     params:
-        dataset=lambda wildcards: json.dumps(config["dataset"]),
+        dataset=dataset,
         digest=source_digest("datasets.scores", datasets.module(config["dataset"])),
     shell:
         "python -m pipeline scores --dataset '{params.dataset}' --out {output} > {log} 2>&1"

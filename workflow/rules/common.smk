@@ -69,9 +69,14 @@ def options(stage, *keys):
     return " ".join(f"--{key} '{value}'" for key, value in texts.items())
 
 
+def dataset(wildcards):
+    """Name and options of the data set, as YAML on the command line. A function, as all that may hold the `{video_id}` of
+    a pattern, which Snakemake would take for a wildcard of its own."""
+    return json.dumps(config["dataset"])
+
+
 def encoder(kind):
-    """Name and options of an encoder, as YAML on the command line; a run names those that its models need. A function,
-    as Snakemake would take the `{video_id}` of a pattern for a wildcard of its own."""
+    """Name and options of an encoder, as YAML on the command line; a run names those that its models need."""
     return lambda wildcards: f"'{json.dumps(config['encoders'].get(kind))}'"
 
 
@@ -113,10 +118,13 @@ def page(model):
 
 def videos(wildcards):
     """The manifest of a job's shard, or the whole one."""
-    if "shard" in wildcards.keys() and not Path(table := artifact("videos", "csv").format(**wildcards)).exists():
-        return table  # a checkpoint of which Snakemake finds the first output there is taken to be done
-    tables = checkpoints.manifest.get().output
-    return tables.shards[SHARDS.index(wildcards.shard)] if "shard" in wildcards.keys() else tables.whole
+    if "shard" not in wildcards.keys():
+        return checkpoints.manifest.get().output.whole
+    table = artifact("videos", "csv").format(**wildcards)
+    # One that is missing is waited for like any file: of a checkpoint, Snakemake looks for the first output alone.
+    if Path(table).exists():
+        checkpoints.manifest.get()
+    return table
 
 
 def vocabulary(wildcards):

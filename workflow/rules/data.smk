@@ -19,7 +19,7 @@ checkpoint manifest:
         mem_mb=2000,
         runtime=60,
     params:
-        dataset=lambda wildcards: json.dumps(config["dataset"]),
+        dataset=dataset,
         options=options("manifest"),
         digest=source_digest("datasets", datasets.module(config["dataset"])),
     shell:

@@ -21,7 +21,7 @@ rule pairs:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=720,
     params:
-        source=lambda wildcards: json.dumps(config["dataset"]),
+        source=dataset,
         encoder=encoder(PAIR_ENCODER),
         options=options("pairs", "decoder", "workers"),
         digest=digest("pairs", PAIR_ENCODER),

@@ -17,7 +17,7 @@ rule intervals:
         mem_mb=1000,
         runtime=10,
     params:
-        dataset=lambda wildcards: json.dumps(config["dataset"]),
+        dataset=dataset,
         digest=source_digest("datasets.intervals", datasets.module(config["dataset"])),
     shell:
         "python -m pipeline intervals --dataset '{params.dataset}' --out {output} > {log} 2>&1"
